@@ -1,0 +1,222 @@
+"""What we keep: calls, streams, legs, connectors, numbers, alerts. docs/redis.md shows where.
+
+All times are milliseconds since the epoch (UTC), named `_ms`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """A party of a call, by the role it has in the call's first INVITE."""
+
+    CALLER = "caller"
+    CALLEE = "callee"
+
+
+class Track(StrEnum):
+    """Whose audio a stream carries: the caller's, the callee's, or both."""
+
+    INBOUND = "inbound_track"
+    OUTBOUND = "outbound_track"
+    BOTH = "both_tracks"
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Name the recorded parties, in the order of the m-lines of the SIPREC offer."""
+        match self:
+            case Track.INBOUND:
+                return (Side.CALLER,)
+            case Track.OUTBOUND:
+                return (Side.CALLEE,)
+            case _:
+                return (Side.CALLER, Side.CALLEE)
+
+
+class CallbackMethod(StrEnum):
+    """How a status callback is sent."""
+
+    GET = "GET"
+    POST = "POST"
+
+
+class ParametersIn(StrEnum):
+    """Where a connector puts custom parameters of a stream."""
+
+    METADATA = "metadata"
+    HEADERS = "headers"
+    BOTH = "both"
+
+
+class StreamState(StrEnum):
+    """Where a stream stands. The values are stored; docs/states.md draws them."""
+
+    FORKING = "forking"
+    INVITING = "inviting"
+    CONNECTING = "connecting"
+    RECORDING = "recording"
+    CANCELLING = "cancelling"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing further happens to the stream."""
+        return self in (StreamState.STOPPED, StreamState.FAILED)
+
+
+class AlertLevel(StrEnum):
+    """How bad an alert is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """One end of a call: display name as sent (no quotes), SIP URI, dialog tag."""
+
+    name: str = ""
+    uri: str = ""
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One proxied SIP dialog. `sid` is `CA` + 32 hex, of which the first two are the shard.
+
+    `rtpengine` is the NG address (`host:port`) of the instance that anchors the media.
+    `session_id` is the RFC 7989 Session-ID header value, when an endpoint sent one.
+    `number` is the user part of the called Request-URI. `end_reason` is a short word:
+    `bye`, `media-gone`, `too-long`, `cancelled`, or a SIP status such as `486`.
+    """
+
+    sid: str
+    account_sid: str
+    sip_call_id: str
+    number: str = ""
+    caller: Party = Party()
+    callee: Party = Party()
+    session_id: str | None = None
+    rtpengine: str = ""
+    started_ms: int = 0
+    answered_ms: int | None = None
+    ended_ms: int | None = None
+    end_reason: str | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether the call was answered and has not ended."""
+        return self.answered_ms is not None and self.ended_ms is None
+
+    def party(self, side: Side) -> Party:
+        """Give the party of that side."""
+        return self.caller if side is Side.CALLER else self.callee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOrder:
+    """What one `<Start><Siprec>` asks for. `name` is empty when the caller gave none."""
+
+    name: str = ""
+    connector_name: str = "Default"
+    track: Track = Track.BOTH
+    status_callback: str | None = None
+    status_callback_method: CallbackMethod = CallbackMethod.POST
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leg:
+    """One SIPREC dialog with one SRS, and the fork that feeds it.
+
+    `attempt` counts INVITEs of our own making (a redirect, a restart) and stands in `call_id`.
+    `offer` is the SDP we sent; `media` maps it to rtpengine's own m-lines; `answer` is the
+    SDP we last gave rtpengine. `remote_target` and `route_set` are RFC 3261 §12.1.2.
+    """
+
+    attempt: int = 1
+    call_id: str = ""
+    from_tag: str = ""
+    to_tag: str = ""
+    cseq: int = 1
+    srs_uri: str = ""
+    remote_target: str = ""
+    route_set: tuple[str, ...] = ()
+    redirects: int = 0
+    fork_tag: str = ""
+    forks: int = 1
+    fork_offer: str = ""
+    offer: str = ""
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One line of a stream's history: at `at_ms` the `event` led to `state`."""
+
+    at_ms: int
+    event: str
+    state: StreamState
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """One `<Siprec>` on a call. `sid` is `SR` + 32 hex, of which the first two are the shard.
+
+    `deadline_ms` is when a waiting state gives up. `error_code` is an alert code.
+    """
+
+    sid: str
+    call_sid: str
+    account_sid: str
+    order: StreamOrder
+    state: StreamState = StreamState.FORKING
+    leg: Leg = Leg()
+    created_ms: int = 0
+    recording_ms: int | None = None
+    ended_ms: int | None = None
+    deadline_ms: int | None = None
+    error_code: int | None = None
+    error_text: str | None = None
+    history: tuple[Moment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """Where streams of one name go: one SRS URI, and how custom parameters reach it."""
+
+    account_sid: str
+    name: str
+    srs: str
+    parameters: ParametersIn = ParametersIn.BOTH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A called number (`+15550001`), prefix (`+1555*`) or `*`, and the TwiML it follows.
+
+    `program` is the compiled document (siprec.twiml), made once when the number is set.
+    """
+
+    pattern: str
+    account_sid: str
+    twiml: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a person should know. `sid` is `NO` + 32 hex, the first two its shard."""
+
+    sid: str
+    account_sid: str
+    code: int
+    level: AlertLevel
+    text: str
+    created_ms: int
+    call_sid: str | None = None
+    stream_sid: str | None = None
+    connector_name: str | None = None
