@@ -1,0 +1,144 @@
+"""What is appended to a shard's inbox: the proxy's reports and people's orders.
+
+An entry has two fields: `t`, the kind, and `d`, the JSON of the record below.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from siprec.model import Call, StreamOrder
+from siprec.record import RecordError, from_json, to_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something the proxy saw that deserves an alert: its code and text."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallAnswered:
+    """A call was answered; `orders` are the streams its document started."""
+
+    call: Call
+    orders: tuple[StreamOrder, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailed:
+    """A call ended before an answer; `call.end_reason` says how."""
+
+    call: Call
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallChanged:
+    """A re-INVITE or UPDATE with SDP was answered with 2xx."""
+
+    call_sid: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ByeAnswered:
+    """The final reply (`status`) to a BYE of the call. The tags are the BYE's own."""
+
+    call_sid: str
+    from_tag: str
+    to_tag: str
+    status: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOrdered:
+    """Somebody asks for a stream on a live call; the verdict goes to `request_id`."""
+
+    request_id: str
+    call_sid: str
+    order: StreamOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrdered:
+    """Somebody asks to stop a stream; the verdict goes to `request_id`."""
+
+    request_id: str
+    stream_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsDropped:
+    """The proxy's outbox had to drop `count` reports."""
+
+    node: str
+    count: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrsRequested:
+    """The SRS sent a request in a dialog of ours; its transaction waits at `node`.
+
+    `index` and `label` name the suspended transaction of the Kamailio with that `boot`.
+    `reason` is the Reason header (RFC 3326).
+    """
+
+    node: str
+    boot: str
+    index: int
+    label: int
+    method: str
+    call_id: str
+    from_tag: str
+    to_tag: str
+    cseq: int
+    reason: str = ""
+    contact: str = ""
+    content_type: str = ""
+    body: str = ""
+
+
+Entry = (
+    CallAnswered
+    | CallFailed
+    | CallChanged
+    | ByeAnswered
+    | StartOrdered
+    | StopOrdered
+    | ReportsDropped
+    | SrsRequested
+)
+
+_KINDS: Mapping[str, type[Entry]] = {
+    "call-answered": CallAnswered,
+    "call-failed": CallFailed,
+    "call-changed": CallChanged,
+    "bye-answered": ByeAnswered,
+    "start-ordered": StartOrdered,
+    "stop-ordered": StopOrdered,
+    "reports-dropped": ReportsDropped,
+    "srs-requested": SrsRequested,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def to_fields(entry: Entry) -> dict[str, str]:
+    """Give the fields of the inbox entry, for XADD."""
+    return {"t": _NAMES[type(entry)], "d": to_json(entry)}
+
+
+def from_fields(fields: Mapping[str, str]) -> Entry:
+    """Decode an inbox entry.
+
+    Raises:
+        RecordError: unknown kind, or the data does not fit it.
+    """
+    kind = _KINDS.get(fields.get("t", ""))
+    if kind is None:
+        raise RecordError("t", f"{fields.get('t')!r} is no kind of inbox entry")
+    return from_json(kind, fields.get("d", ""))

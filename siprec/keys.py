@@ -1,0 +1,77 @@
+"""Names of the Redis keys; docs/redis.md tells type, fields and life of each.
+
+All keys of a shard share the hash tag `{sNN}`, so that one script may write them all, in
+Redis Cluster too.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShardKeys:
+    """The keys of one shard under a prefix."""
+
+    prefix: str
+    shard: int
+
+    @property
+    def _tag(self) -> str:
+        return f"{self.prefix}{{s{self.shard:02x}}}:"
+
+    @property
+    def inbox(self) -> str:
+        """Redis Stream: what happened to calls of this shard, and orders for them."""
+        return self._tag + "inbox"
+
+    @property
+    def cursor(self) -> str:
+        """String: id of the last inbox entry whose effect is saved."""
+        return self._tag + "cursor"
+
+    @property
+    def lease(self) -> str:
+        """String with expiry: the controller that owns the shard."""
+        return self._tag + "lease"
+
+    @property
+    def epoch(self) -> str:
+        """String: how often the shard changed hands; every save checks it."""
+        return self._tag + "epoch"
+
+    @property
+    def live(self) -> str:
+        """Set: sids of calls that are live or have a stream that is not final."""
+        return self._tag + "live"
+
+    @property
+    def ended(self) -> str:
+        """Sorted set: sids of calls that ended, by end time in ms."""
+        return self._tag + "ended"
+
+    @property
+    def alerts(self) -> str:
+        """Redis Stream, bounded: alerts of this shard's calls."""
+        return self._tag + "alerts"
+
+    def call(self, call_sid: str) -> str:
+        """Hash: field `call` is the call, each field `SR…` a stream of it."""
+        return self._tag + "call:" + call_sid
+
+    def reply(self, request_id: str) -> str:
+        """List of one with expiry: the verdict on an order."""
+        return self._tag + "reply:" + request_id
+
+
+def numbers_key(prefix: str) -> str:
+    """Hash: number pattern to its document."""
+    return prefix + "numbers"
+
+
+def connectors_key(prefix: str, account_sid: str) -> str:
+    """Hash: connector name to connector, of one account."""
+    return f"{prefix}connectors:{account_sid}"
+
+
+def controllers_key(prefix: str) -> str:
+    """Sorted set: controllers by the time (ms, Redis clock) until which they count as alive."""
+    return prefix + "controllers"
