@@ -1,0 +1,214 @@
+"""The NG commands that we send, and what we insist on in their replies.
+
+rtpengine trusts its client: several well-formed but wrong commands answer `ok` and silence
+the call, and some end the daemon. What is built here cannot be one of those:
+
+* A fork has a tag of its own that begins with `FORK_TAG_PREFIX`, so that no command about a
+  fork ever names a party of the call.
+* One fork tag stands for one fixed set of parties for the whole life of a call. Whoever wants
+  other parties takes a new tag; this the caller must keep to.
+* A fork is deleted by `from-tag`: with `to-tag` rtpengine would delete the whole call.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rtpengine_ng.bencode import Value
+from rtpengine_ng.errors import NgProtocolError
+
+Command: TypeAlias = dict[str, Value]
+Reply: TypeAlias = dict[str, Value]
+
+FORK_TAG_PREFIX = "fork-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkOffer:
+    """What rtpengine offers to send: `sdp`, in the order of `from_tags` but by party together.
+
+    `labels` names for each `a=label` of the SDP the tag of the party that is heard there.
+    Its v=, o= and s= lines are those of a party, and it may hold video: write your own
+    session lines, refuse what is not wanted with port 0.
+    """
+
+    sdp: str
+    from_tags: tuple[str, ...]
+    labels: dict[str, str]
+
+
+def subscribe_request(
+    call_id: str, from_tags: Sequence[str], fork_tag: str, interface: str | None = None
+) -> Command:
+    """Ask for a fork of these parties as plain RTP/AVP; read the reply with `parse_fork_offer`.
+
+    `interface` names one of rtpengine's logical interfaces; an unknown name gets the default.
+    No packet flows before `subscribe_answer`.
+
+    Raises:
+        ValueError: a tag that would damage the call.
+    """
+    _check_parties(from_tags, fork_tag)
+    command: Command = {
+        **_about_fork("subscribe request", call_id, fork_tag),
+        "from-tags": list(from_tags),
+        "flags": ["siprec", "strip-extmap"],
+        "transport-protocol": "RTP/AVP",
+        "ICE": "remove",
+        "DTLS": "off",
+        "rtcp-mux": ["demux"],
+        "codec": {"strip": ["telephone-event"]},
+        "replace": ["origin", "session-connection"],
+    }
+    if interface is not None:
+        command["interface"] = interface
+    return command
+
+
+def subscribe_answer(call_id: str, fork_tag: str, sdp: str) -> Command:
+    """Start, move, pause (port 0) or resume a fork by the recorder's answer.
+
+    The caller has checked the SDP against the offer: as many m-lines, same types and
+    profiles, codecs of the offer, `inactive` written as port 0. Send it again after each
+    re-offer of the call. `allow-transcoding` does not force transcoding; without it
+    rtpengine refuses any answer that leaves out a codec of the party.
+
+    Raises:
+        ValueError: not a fork's tag, or an SDP without m-lines.
+    """
+    if next(_m_lines(sdp), None) is None:
+        raise ValueError("the answer has no m-line")
+    return {
+        **_about_fork("subscribe answer", call_id, fork_tag),
+        "flags": ["allow-transcoding"],
+        "sdp": sdp,
+    }
+
+
+def unsubscribe(call_id: str, fork_tag: str) -> Command:
+    """Stop the packets of a fork. Its ports stay taken until `delete_fork`.
+
+    Raises:
+        ValueError: not a fork's tag; with a party's the peer would go deaf.
+    """
+    return _about_fork("unsubscribe", call_id, fork_tag)
+
+
+def delete_fork(call_id: str, fork_tag: str) -> Command:
+    """Free the ports of a fork, after `unsubscribe`. The call and its other forks go on.
+
+    Raises:
+        ValueError: not a fork's tag; a party's would end the call.
+    """
+    _check_fork_tag(fork_tag)
+    return {"command": "delete", "call-id": call_id, "from-tag": fork_tag, "delete-delay": 0}
+
+
+def query(call_id: str) -> Command:
+    """Ask for the state of one call. Over UDP the reply is lost when it exceeds 64 KiB."""
+    return {"command": "query", "call-id": call_id}
+
+
+def list_calls(limit: int) -> Command:
+    """Ask for the Call-IDs of at most `limit` calls; read the reply with `parse_calls`."""
+    return {"command": "list", "limit": limit}
+
+
+def ping() -> Command:
+    """Ask whether rtpengine is there."""
+    return {"command": "ping"}
+
+
+def statistics() -> Command:
+    """Ask for totals, and for `interfaces`, each with its `ports` `used` and `free`."""
+    return {"command": "statistics"}
+
+
+def parse_fork_offer(reply: Mapping[str, Value], from_tags: Sequence[str]) -> ForkOffer:
+    """Check the reply to `subscribe_request` for these parties.
+
+    Raises:
+        NgProtocolError: it says `ok` but must not be used. An unknown party is left out
+            without a word, and a call restored after a restart gives no SDP at all.
+            Delete the fork.
+    """
+    sdp = reply.get("sdp")
+    if not isinstance(sdp, str) or not sdp:
+        raise NgProtocolError("the reply has no sdp")
+    if reply.get("from-tags") != list(from_tags):
+        raise NgProtocolError(f"asked for {list(from_tags)}, got {reply.get('from-tags')}")
+    known = _known_labels(reply)
+    labels: dict[str, str] = {}
+    for m_line, label in _m_lines(sdp):
+        if len(m_line.split()) < 4:
+            raise NgProtocolError(f"no codec is left in {m_line!r}")
+        if label is None or label not in known or label in labels:
+            raise NgProtocolError(f"label {label!r} of {m_line!r} is missing, unknown or doubled")
+        labels[label] = known[label]
+    if set(labels.values()) != set(from_tags):
+        raise NgProtocolError(f"no m-line for {sorted(set(from_tags) - set(labels.values()))}")
+    return ForkOffer(sdp=sdp, from_tags=tuple(from_tags), labels=labels)
+
+
+def parse_calls(reply: Mapping[str, Value]) -> tuple[str, ...]:
+    """Read the Call-IDs out of the reply to `list_calls`.
+
+    Raises:
+        NgProtocolError: there is no list of Call-IDs in it.
+    """
+    calls = reply.get("calls")
+    if not isinstance(calls, list):
+        raise NgProtocolError("the reply has no list of calls")
+    return tuple(_text(call) for call in calls)
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise NgProtocolError(f"{value!r} is not a string")
+    return value
+
+
+def _check_fork_tag(fork_tag: str) -> None:
+    if not fork_tag.startswith(FORK_TAG_PREFIX) or fork_tag == FORK_TAG_PREFIX:
+        raise ValueError(f"{fork_tag!r} is not the tag of a fork")
+
+
+def _check_parties(from_tags: Sequence[str], fork_tag: str) -> None:
+    if isinstance(from_tags, str) or not from_tags:
+        raise ValueError("a fork needs a list of party tags")
+    if len(set(from_tags)) != len(from_tags):
+        raise ValueError(f"a party stands twice in {list(from_tags)}")
+    for tag in from_tags:
+        if not tag or tag.startswith(FORK_TAG_PREFIX) or tag == fork_tag:
+            raise ValueError(f"{tag!r} is not the tag of a party")
+
+
+def _about_fork(command: str, call_id: str, fork_tag: str) -> Command:
+    _check_fork_tag(fork_tag)
+    return {"command": command, "call-id": call_id, "to-tag": fork_tag}
+
+
+def _m_lines(sdp: str) -> Iterator[tuple[str, str | None]]:
+    """Give each m-line with the `a=label` of its section."""
+    m_line, label = "", None
+    for line in sdp.splitlines():
+        if line.startswith("m="):
+            if m_line:
+                yield m_line, label
+            m_line, label = line, None
+        elif m_line and line.startswith("a=label:"):
+            label = line.removeprefix("a=label:")
+    if m_line:
+        yield m_line, label
+
+
+def _known_labels(reply: Mapping[str, Value]) -> dict[str, str]:
+    media_labels = reply.get("media-labels")
+    if not isinstance(media_labels, dict):
+        raise NgProtocolError("the reply has no media-labels")
+    known: dict[str, str] = {}
+    for label, media in media_labels.items():
+        if not isinstance(media, dict):
+            raise NgProtocolError(f"media-labels[{label!r}] is not a dictionary")
+        known[label] = _text(media.get("tag", ""))
+    return known
