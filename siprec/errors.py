@@ -1,0 +1,109 @@
+"""The exceptions of the core.
+
+    SiprecError
+    ├── SipUriError       32110   a SIP URI or name-addr that cannot be used; names the part
+    ├── NumberError               a number pattern that cannot be used
+    ├── ConnectorError    31942   a connector that cannot be used (32110: its SRS URI)
+    ├── OrderError        12200   an order for a stream breaks a rule; names the field
+    ├── TwimlError        12100   a document that cannot be followed; names line and element
+    ├── SdpError          32102   SDP that cannot be used, the SRS's or anyone's
+    │   └── ForkError     32102   rtpengine's fork cannot feed the stream (yet)
+    └── MultipartError            a multipart body that cannot be read or written
+
+`code` is the alert code, where there is one.
+"""
+
+
+class SiprecError(Exception):
+    """Anything the core refuses. `str()` reads well for a person."""
+
+
+class SipUriError(SiprecError):
+    """A SIP URI cannot be used. `part` names what is wrong: `scheme`, `host`, `edge`, …"""
+
+    code = 32110
+
+    def __init__(self, part: str, why: str) -> None:
+        super().__init__(f"SIP URI: {part}: {why}")
+        self.part = part
+        self.why = why
+
+
+class NumberError(SiprecError):
+    """A number pattern cannot be used; `why` says what is wrong with it."""
+
+    def __init__(self, pattern: str, why: str) -> None:
+        super().__init__(f"number {pattern!r}: {why}")
+        self.pattern = pattern
+        self.why = why
+
+
+class ConnectorError(SiprecError):
+    """A connector cannot be used. `field` is the field of siprec.model.Connector."""
+
+    def __init__(self, field: str, code: int, why: str) -> None:
+        super().__init__(f"connector: {field}: {why}")
+        self.field = field
+        self.code = code
+        self.why = why
+
+
+class OrderError(SiprecError):
+    """An order for a stream breaks a rule. `field` is the field of siprec.model.StreamOrder."""
+
+    def __init__(self, field: str, code: int, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.code = code
+        self.why = why
+
+
+class TwimlError(SiprecError):
+    """A document cannot be followed.
+
+    `code` is 12100 (not XML), 12200 (does not fit the schema), 31941 (track), or 32111 to
+    32113 (a parameter). `line` counts from 1, 0 when unknown; `element` may be empty.
+    """
+
+    def __init__(
+        self, code: int, why: str, *, line: int = 0, element: str = "", attribute: str | None = None
+    ) -> None:
+        place = [f"line {line}"] if line else []
+        if element:
+            place.append(f"<{element} {attribute}>" if attribute else f"<{element}>")
+        super().__init__(": ".join([*place, why]))
+        self.code = code
+        self.line = line
+        self.element = element
+        self.attribute = attribute
+        self.why = why
+
+
+class SdpError(SiprecError):
+    """SDP cannot be used. Not worth trying again with the same SRS and the same call."""
+
+    code = 32102
+    retryable = False
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"SDP: {why}")
+        self.why = why
+
+
+class ForkError(SdpError):
+    """rtpengine's fork cannot feed the stream.
+
+    `retryable` when a wanted party has no media yet: before the callee is known, say.
+    """
+
+    def __init__(self, why: str, *, retryable: bool = False) -> None:
+        super().__init__(f"fork: {why}")
+        self.retryable = retryable
+
+
+class MultipartError(SiprecError):
+    """A multipart body cannot be read or written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"multipart: {why}")
+        self.why = why
