@@ -1,0 +1,44 @@
+"""What the switches of the command line ask for."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from siprec_srs.transaction import Timers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How one SRS behaves; the defaults are those of a good one. README.md tells each switch.
+
+    port_zero: index of the m-line to refuse, -1 for none, None for all.
+    """
+
+    out: Path
+    raw: bool = False
+    events: bool = False
+    quiet: bool = False
+    no_media: bool = False
+    max_sessions: int = 0
+    timers: Timers = Timers()
+    refuse: tuple[int, str] | None = None
+    redirect: str = ""
+    silent: bool = False
+    ring_only: bool = False
+    ringing: bool = False
+    delay_s: float = 0.0
+    late_200_after_cancel: bool = False
+    garbage: bool = False
+    no_sdp: bool = False
+    fewer_mlines: bool = False
+    extra_mline: bool = False
+    port_zero: int | None = -1
+    other_codec: bool = False
+    inactive: bool = False
+    hang_up_after_s: float | None = None
+    options_after_s: float | None = None
+    reinvite_after_s: float | None = None
+    die_after_s: float | None = None
+
+    def refuses_line(self, index: int) -> bool:
+        """Tell whether the m-line of this index is to be answered with port 0."""
+        return self.port_zero is None or self.port_zero == index
