@@ -1,0 +1,94 @@
+"""`siprec run`: the whole stack in the foreground."""
+
+import argparse
+import os
+import re
+
+from siprec.settings import Runtime, Settings
+from siprec_control import ports, ready
+from siprec_control.config import load_settings
+from siprec_control.errors import StartError
+from siprec_control.layout import find_layout
+from siprec_control.logs import log_writer
+from siprec_control.programs import Role, programs
+from siprec_control.runtime import Plan, resolve
+from siprec_control.state import StateFolder, locked, state_folder
+from siprec_control.supervisor import Stage, Supervisor
+
+
+def add(
+    nouns: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
+) -> None:
+    """Declare `siprec run`."""
+    parser = nouns.add_parser(
+        "run",
+        parents=[common],
+        help="run the stack in the foreground",
+        description="Start Redis, rtpengine and both Kamailios, keep them running, and print one"
+        " line that begins with 'ready' when calls can be placed and recorded."
+        " SIGTERM or Ctrl-C ends everything.",
+    )
+    parser.set_defaults(act=act)
+
+
+def act(arguments: argparse.Namespace) -> int:
+    """Run the stack until a signal (0) or until it cannot be kept up (1).
+
+    Raises:
+        ControlError: the stack cannot start.
+    """
+    settings = load_settings(arguments.config)
+    layout = find_layout()
+    state = state_folder(arguments.state)
+    with locked(state):
+        _check_ports(settings)
+        plan = resolve(settings, state)
+        try:
+            _make_folders(plan)
+            below, above = programs(plan, layout)
+            probes_below, probes_above = ready.probes(plan.runtime)
+            supervisor = Supervisor(
+                [
+                    Stage(programs=below, probes=probes_below),
+                    Stage(programs=above, probes=probes_above),
+                ],
+                folder=state.path,
+                log=log_writer(settings.log.format, dict(os.environ)),
+                ready_line=ready_line(plan.runtime, state),
+            )
+            failure = supervisor.run()
+        finally:
+            state.runtime.unlink(missing_ok=True)
+            state.remove_sockets()
+    if failure is not None:
+        raise StartError(failure)
+    return 0
+
+
+def ready_line(runtime: Runtime, state: StateFolder) -> str:
+    """Compose the line that says where everything is."""
+    settings = runtime.settings
+    fields = {
+        "sip": ",".join(settings.sip.listen),
+        "src": ",".join(settings.src.listen),
+        "redis": re.sub(r"//[^/@]*@", "//***@", settings.redis.url or ""),
+        "rtpengine": ",".join(settings.rtpengine.ng),
+        "state": str(state.path),
+    }
+    return "ready " + " ".join(f"{name}={value}" for name, value in fields.items())
+
+
+def _check_ports(settings: Settings) -> None:
+    taken = [f"[sip] listen {why}" for why in ports.busy(settings.sip.listen)]
+    taken += [f"[src] listen {why}" for why in ports.busy(settings.src.listen)]
+    if taken:
+        raise StartError("cannot listen: " + "; ".join(taken))
+
+
+def _make_folders(plan: Plan) -> None:
+    try:
+        plan.state.redis.mkdir(mode=0o700, exist_ok=True)
+        for role in Role:
+            (plan.sockets / role.value).mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{error.filename}: {error.strerror}") from error

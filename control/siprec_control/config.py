@@ -1,0 +1,174 @@
+"""`siprec.toml`: found, parsed and checked into Settings.
+
+Every key is optional. An error names the file, the line and the key.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from siprec.record import from_plain
+from siprec.settings import LogFormat, LogLevel, Settings
+from siprec_control import values
+from siprec_control.errors import ConfigError
+from siprec_control.toml_lines import key_lines
+
+DEFAULT_FILE = "siprec.toml"
+MAX_FILE_BYTES = 65_536
+
+# As many as kamailio.cfg has lines for.
+MAX_RTPENGINES = 4
+
+Wrong = Callable[[str, str], ConfigError]
+
+RULES: Mapping[str, Mapping[str, values.Check]] = {
+    "sip": {
+        "listen": values.many(values.listen, at_least=1),
+        "advertise": values.host_port_optional,
+        "workers": values.whole(1, 64),
+        "allow": values.many(values.network),
+        "request_uri_routing": values.flag,
+    },
+    "src": {
+        "listen": values.many(values.listen, at_least=1),
+        "advertise": values.host_port_optional,
+        "workers": values.whole(1, 64),
+        "controllers": values.whole(1, 64),
+    },
+    "routing": {"gateway": values.gateway},
+    "redis": {"url": values.redis_url, "prefix": values.key_prefix},
+    "rtpengine": {
+        "ng": values.many(values.ip_port, at_most=MAX_RTPENGINES),
+        "interface": values.interface,
+        "port_min": values.whole(1024, 65534),
+        "port_max": values.whole(1025, 65535),
+    },
+    "account": {"sid": values.account_sid, "token_file": values.text_value},
+    "limits": {
+        "tracks_per_call": values.whole(1, 64),
+        "call_s": values.whole(1, 604_800),
+        "history_s": values.whole(1, 31_536_000),
+    },
+    "log": {"level": values.choice(LogLevel), "format": values.choice(LogFormat)},
+}
+
+
+def load_settings(named: str | None) -> Settings:
+    """Read the settings that `siprec run` starts with.
+
+    `named` is `--config`; without it the file is $SIPREC_CONFIG, else ./siprec.toml when
+    that exists, else everything is at its default.
+
+    Raises:
+        ConfigError: a named file is missing, or the file holds something wrong.
+    """
+    path = config_path(named)
+    return Settings() if path is None else read_settings(path)
+
+
+def config_path(named: str | None) -> Path | None:
+    """Find the settings file; None when none is named and ./siprec.toml does not exist.
+
+    Raises:
+        ConfigError: a named file does not exist.
+    """
+    wanted = named or os.environ.get("SIPREC_CONFIG")
+    path = Path(wanted or DEFAULT_FILE)
+    if path.is_file():
+        return path
+    if wanted:
+        raise ConfigError(path, 0, "", "is not a file" if path.exists() else "does not exist")
+    return None
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check one settings file.
+
+    `account.token_file` comes back relative to the file's own folder.
+
+    Raises:
+        ConfigError: unreadable, not TOML, or a key or value is wrong.
+    """
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_FILE_BYTES:
+            raise ConfigError(path, 0, "", f"is larger than {MAX_FILE_BYTES} bytes")
+        text = data.decode()
+    except OSError as error:
+        raise ConfigError(path, 0, "", f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, data[: error.start].count(b"\n") + 1, "", "not UTF-8") from error
+    settings = parse_settings(text, path)
+    token_file = settings.account.token_file
+    if token_file is None:
+        return settings
+    absolute = str(path.resolve().parent / token_file)
+    return replace(settings, account=replace(settings.account, token_file=absolute))
+
+
+def parse_settings(text: str, path: Path) -> Settings:
+    """Check the text of a settings file; `path` is only named in errors.
+
+    Raises:
+        ConfigError: not TOML, or a key or value is wrong.
+    """
+    try:
+        plain = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_error(text, path, str(error)) from error
+    lines = key_lines(text)
+
+    def wrong(key: str, why: str) -> ConfigError:
+        return ConfigError(path, lines.get(key, 0), key, why)
+
+    checked: dict[str, dict[str, object]] = {}
+    for section, table in plain.items():
+        if section not in RULES:
+            raise wrong(section, f"unknown section{_meant(section, RULES)}")
+        if not isinstance(table, dict):
+            raise wrong(section, "is not a table")
+        checked[section] = _check_section(section, table, wrong)
+    settings = from_plain(Settings, checked)
+    _check_together(settings, lines, wrong)
+    return settings
+
+
+def _check_section(section: str, table: dict[str, Any], wrong: Wrong) -> dict[str, object]:
+    checked: dict[str, object] = {}
+    for key, value in table.items():
+        rule = RULES[section].get(key)
+        if rule is None:
+            raise wrong(f"{section}.{key}", f"unknown key{_meant(key, RULES[section])}")
+        try:
+            checked[key] = rule(value)
+        except ValueError as error:
+            raise wrong(f"{section}.{key}", str(error)) from None
+    return checked
+
+
+def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) -> None:
+    low, high = settings.rtpengine.port_min, settings.rtpengine.port_max
+    if high - low < 15:
+        key = "rtpengine.port_max" if "rtpengine.port_max" in lines else "rtpengine.port_min"
+        raise wrong(key, f"{low} to {high} leaves fewer than 16 ports")
+    for listen in settings.src.listen:
+        if listen in settings.sip.listen:
+            key, other = ("src.listen", "sip") if "src.listen" in lines else ("sip.listen", "src")
+            raise wrong(key, f"{listen} is [{other}] listen's already")
+
+
+def _meant(word: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else f" (known: {', '.join(known)})"
+
+
+def _syntax_error(text: str, path: Path, message: str) -> ConfigError:
+    at = re.search(r" \(at line (\d+), column \d+\)$", message)
+    line = int(at[1]) if at else text.count("\n") + 1
+    why = message[: at.start()] if at else message.removesuffix(" (at end of document)")
+    return ConfigError(path, line, "", f"not TOML: {why}")

@@ -1,0 +1,168 @@
+"""The command lines of what `siprec run` starts. Pure: a plan in, arguments out."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from siprec.settings import LogLevel, Runtime
+from siprec_control.children import Program
+from siprec_control.layout import Layout
+from siprec_control.runtime import Plan
+from siprec_control.values import parse_listen, split_host_port
+
+KAMAILIO = "/usr/sbin/kamailio"
+RTPENGINE = "/usr/bin/rtpengine"
+REDIS_SERVER = "/usr/bin/redis-server"
+
+_KAMAILIO_LEVEL = {
+    LogLevel.DEBUG: 3,
+    LogLevel.INFO: 2,
+    LogLevel.WARNING: 0,
+    LogLevel.ERROR: -1,
+}
+# Level 5 logs every call, 6 every NG command, 7 would log SDP with its keys.
+_RTPENGINE_LEVEL = {
+    LogLevel.DEBUG: 6,
+    LogLevel.INFO: 4,
+    LogLevel.WARNING: 4,
+    LogLevel.ERROR: 3,
+}
+_REDIS_LEVEL = {
+    LogLevel.DEBUG: "debug",
+    LogLevel.INFO: "notice",
+    LogLevel.WARNING: "warning",
+    LogLevel.ERROR: "warning",
+}
+
+
+class Role(StrEnum):
+    """The two Kamailios: one carries calls, one is the recording client."""
+
+    PROXY = "proxy"
+    SRC = "src"
+
+
+def kamailio_defines(role: Role, runtime: Runtime, layout: Layout) -> dict[str, int | str | None]:
+    """Give what kamailio.cfg reads with #!ifdef (None) and as values.
+
+    A str arrives there as a quoted string, an int bare.
+    """
+    settings = runtime.settings
+    workers = settings.sip.workers if role is Role.PROXY else settings.src.workers
+    defines: dict[str, int | str | None] = {
+        f"ROLE_{role.value.upper()}": None,
+        "LOG_LEVEL": _KAMAILIO_LEVEL[settings.log.level],
+        "KEMI_SCRIPT": str(layout.kemi / f"{role.value}.py"),
+        "TCP_WORKERS": workers,
+    }
+    if role is Role.SRC:
+        mode = settings.src.controllers
+        return {**defines, "CONTROLLER_TIMER": f"name=controller;interval=1;mode={mode};"}
+    # Each instance is a set of its own: a call stays with the one that its offer went to.
+    for index, address in enumerate(settings.rtpengine.ng):
+        defines[f"RTPENGINE_{index}"] = f"{index} == udp:{address}"
+    return defines
+
+
+def kamailio_command(role: Role, runtime: Runtime, layout: Layout, run: Path) -> list[str]:
+    """Build the command line of one role; `run` is its folder for sockets and the pid file."""
+    settings = runtime.settings
+    sip: Any = settings.sip if role is Role.PROXY else settings.src
+    # 2.5 times the CPU with Debian's default allocator: hence -x fm -X fm.
+    command = [KAMAILIO, "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "128", "-M", "16"]
+    command += ["-f", str(layout.kamailio_cfg)]
+    for name, value in kamailio_defines(role, runtime, layout).items():
+        command += ["-A", _define(name, value)]
+    command += ["-n", str(sip.workers)]
+    for listen in sip.listen:
+        command += ["-l", _listen(listen, sip.advertise)]
+    return [*command, "-Y", str(run), "-P", str(run / "kamailio.pid")]
+
+
+def rtpengine_command(runtime: Runtime, layout: Layout, run: Path) -> list[str]:
+    """Build the command line of the embedded rtpengine."""
+    settings = runtime.settings.rtpengine
+    return [
+        RTPENGINE,
+        f"--config-file={layout.rtpengine_conf}",
+        f"--interface={settings.interface}",
+        f"--listen-ng={settings.ng[0]}",
+        f"--port-min={settings.port_min}",
+        f"--port-max={settings.port_max}",
+        f"--log-level={_RTPENGINE_LEVEL[runtime.settings.log.level]}",
+        f"--pidfile={run / 'rtpengine.pid'}",
+    ]
+
+
+def redis_command(socket: Path, folder: Path, level: LogLevel) -> list[str]:
+    """Build the command line of the embedded redis-server: a unix socket and a log on disk."""
+    options = {
+        "port": "0",
+        "unixsocket": str(socket),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "daemonize": "no",
+        "logfile": "",
+        "loglevel": _REDIS_LEVEL[level],
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+    }
+    command = [REDIS_SERVER]
+    for name, value in options.items():
+        command += [f"--{name}", value]
+    return command
+
+
+def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
+    """List what is started first (Redis, rtpengine) and what then (both Kamailios)."""
+    runtime = plan.runtime
+    environment = kamailio_environment(plan, layout)
+    below: list[Program] = []
+    if plan.redis_socket is not None:
+        level = runtime.settings.log.level
+        below.append(
+            Program(name="redis", command=redis_command(plan.redis_socket, plan.state.redis, level))
+        )
+    if plan.embeds_rtpengine:
+        command = rtpengine_command(runtime, layout, plan.sockets)
+        below.append(Program(name="rtpengine", command=command))
+    above = [
+        Program(
+            name=role.value,
+            command=kamailio_command(role, runtime, layout, plan.sockets / role.value),
+            environment=environment,
+        )
+        for role in (Role.SRC, Role.PROXY)
+    ]
+    return below, above
+
+
+def kamailio_environment(plan: Plan, layout: Layout) -> dict[str, str | None]:
+    """Give what Kamailio's Python needs: our virtual environment, and where runtime.json is.
+
+    None unsets a variable.
+    """
+    return {
+        # Embedded Python finds pyvenv.cfg, and so our packages, by the python3 on the path.
+        "PATH": f"{layout.venv / 'bin'}:{os.environ.get('PATH', os.defpath)}",
+        "PYTHONPATH": None,
+        "PYTHONHOME": None,
+        "SIPREC_RUNTIME": str(plan.state.runtime),
+    }
+
+
+def _define(name: str, value: int | str | None) -> str:
+    if value is None:
+        return name
+    return f"{name}={value}" if isinstance(value, int) else f'{name}="{value}"'
+
+
+def _listen(listen: str, advertise: str | None) -> str:
+    if advertise is None:
+        return listen
+    host, port = split_host_port(advertise)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{listen}/{shown}:{port or parse_listen(listen).port}"

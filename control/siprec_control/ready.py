@@ -1,0 +1,151 @@
+"""Whether a call can be placed and recorded: probes, and the thread that asks them."""
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from rtpengine_ng.client import ask
+from rtpengine_ng.errors import NgError
+from siprec.settings import Runtime
+from siprec.sids import SHARDS
+from siprec.store import Store, StoreUnavailable
+from siprec_control.values import Endpoint, parse_listen, split_host_port
+
+ASK_S = 0.4
+_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """One condition. `ask` gives None when it holds, else what is missing, within ASK_S."""
+
+    name: str
+    ask: Callable[[], str | None]
+
+
+class Prober:
+    """Asks all probes in a thread until each has held once, then calls `on_done`."""
+
+    def __init__(self, probes: Sequence[Probe], *, on_done: Callable[[], None]) -> None:
+        self._missing = {probe.name: "was not asked yet" for probe in probes}
+        self._probes = probes
+        self._on_done = on_done
+        self._cancelled = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
+        self._thread.start()
+
+    def is_done(self) -> bool:
+        """Tell whether every probe has held."""
+        return not self._missing
+
+    def missing(self) -> list[str]:
+        """Say what does not hold yet, one sentence a probe."""
+        return [f"{name}: {why}" for name, why in list(self._missing.items())]
+
+    def cancel(self) -> None:
+        """Stop asking, and wait for the question that is under way."""
+        self._cancelled.set()
+        self._thread.join(timeout=2 * ASK_S)
+
+    def _run(self) -> None:
+        pending = list(self._probes)
+        while pending and not self._cancelled.is_set():
+            for probe in tuple(pending):
+                why = probe.ask()
+                if why is None:
+                    pending.remove(probe)
+                    self._missing.pop(probe.name)
+                else:
+                    self._missing[probe.name] = why
+            if pending:
+                self._cancelled.wait(_PAUSE_S)
+        self._on_done()
+
+
+def probes(runtime: Runtime) -> tuple[list[Probe], list[Probe]]:
+    """List what must hold before Kamailio is started, and what before a call is placed."""
+    settings = runtime.settings
+    below = [Probe(name="Redis", ask=lambda: ask_redis(settings.redis.url or ""))]
+    for address in settings.rtpengine.ng:
+        below.append(Probe(name=f"rtpengine {address}", ask=partial(ask_rtpengine, address)))
+    listen = sip_probe_address(settings.sip.listen)
+    above = [
+        Probe(name=f"proxy at {listen}", ask=lambda: ask_sip(parse_listen(listen))),
+        Probe(name="controllers", ask=lambda: ask_shards(runtime)),
+    ]
+    return below, above
+
+
+def ask_redis(url: str) -> str | None:
+    """Probe a Redis with PING."""
+    try:
+        with Redis.from_url(url, socket_timeout=ASK_S, socket_connect_timeout=ASK_S) as redis:
+            redis.ping()
+    except (RedisError, OSError) as error:
+        return str(error)
+    return None
+
+
+def ask_rtpengine(address: str) -> str | None:
+    """Probe an rtpengine (`HOST:PORT`) with an NG ping."""
+    host, port = split_host_port(address)
+    try:
+        reply = ask((host, port or 0), {"command": "ping"}, ASK_S)
+    except (NgError, OSError) as error:
+        return f"does not answer ping: {error}" if str(error) else "does not answer ping"
+    return None if reply.get("result") == "pong" else "answers ping with something else"
+
+
+def ask_shards(runtime: Runtime) -> str | None:
+    """Ask the store whether controllers own every shard."""
+    redis = runtime.settings.redis
+    try:
+        with Store.connect(redis.url or "", redis.prefix, timeout_s=ASK_S) as store:
+            leased = store.leased_shards()
+    except StoreUnavailable as error:
+        return str(error)
+    return None if leased >= SHARDS else f"own {leased} of {SHARDS} shards"
+
+
+def sip_probe_address(listen: Sequence[str]) -> str:
+    """Choose the socket that is asked with OPTIONS: the first UDP one, else the first."""
+    return next((item for item in listen if item.startswith("udp:")), listen[0])
+
+
+def ask_sip(endpoint: Endpoint) -> str | None:
+    """Probe a SIP socket with OPTIONS; anything but a 200 is missing something."""
+    transport, host, port = endpoint
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, kind) as channel:
+        channel.settimeout(ASK_S)
+        try:
+            channel.connect((host, port))
+            channel.send(_options(transport, host, port, channel.getsockname()[1]))
+            status = channel.recv(65536).split(b"\r\n", 1)[0].decode(errors="replace")
+        except OSError as error:
+            return f"does not answer OPTIONS: {error}"
+    return None if status.startswith("SIP/2.0 200 ") else f"answers OPTIONS with {status!r}"
+
+
+def _options(transport: str, host: str, port: int, own_port: int) -> bytes:
+    shown = f"[{host}]" if ":" in host else host
+    unique = uuid4().hex
+    lines = (
+        f"OPTIONS sip:{shown}:{port};transport={transport} SIP/2.0",
+        f"Via: SIP/2.0/{transport.upper()} {shown}:{own_port};rport;branch=z9hG4bK{unique}",
+        "Max-Forwards: 70",
+        f"From: <sip:ready@{shown}>;tag={unique[:8]}",
+        f"To: <sip:{shown}:{port}>",
+        f"Call-ID: {unique}",
+        "CSeq: 1 OPTIONS",
+        "Content-Length: 0",
+    )
+    return "\r\n".join((*lines, "", "")).encode()

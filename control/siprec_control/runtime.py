@@ -1,0 +1,131 @@
+"""Settings with nothing left open: what `siprec run` decides before it starts anything."""
+
+import json
+import re
+import secrets
+import socket
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from siprec.settings import Runtime, Settings
+from siprec_control.errors import StateError
+from siprec_control.ports import free_udp_port
+from siprec_control.state import StateFolder, write_private, write_runtime
+
+_ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The default account: its sid, and the token that REST callers and signatures use."""
+
+    sid: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one `siprec run` runs. The embedded processes are those we start ourselves.
+
+    `redis_socket` is None when `redis.url` is set; `embeds_rtpengine` is False when
+    `rtpengine.ng` lists instances.
+    """
+
+    runtime: Runtime
+    state: StateFolder
+    sockets: Path
+    redis_socket: Path | None
+    embeds_rtpengine: bool
+
+
+def resolve(settings: Settings, state: StateFolder) -> Plan:
+    """Decide what is open in the settings, keep it in the state folder, write runtime.json.
+
+    The caller holds the folder's lock, and removes runtime.json when the stack has ended.
+
+    Raises:
+        StateError: a file of the state folder cannot be read or written.
+    """
+    sockets = state.sockets()
+    account = resolve_account(settings, state)
+    redis_socket = sockets / "redis.sock" if settings.redis.url is None else None
+    url = settings.redis.url or f"unix://{quote(str(redis_socket))}"
+    ng = settings.rtpengine.ng or (f"127.0.0.1:{free_udp_port('127.0.0.1')}",)
+    runtime = Runtime(
+        settings=replace(
+            settings,
+            redis=replace(settings.redis, url=url),
+            rtpengine=replace(settings.rtpengine, ng=ng),
+            account=replace(settings.account, sid=account.sid),
+        ),
+        node=socket.gethostname(),
+        route_key=_route_key(state),
+    )
+    write_runtime(state, runtime)
+    return Plan(
+        runtime=runtime,
+        state=state,
+        sockets=sockets,
+        redis_socket=redis_socket,
+        embeds_rtpengine=not settings.rtpengine.ng,
+    )
+
+
+def resolve_account(settings: Settings, state: StateFolder) -> Account:
+    """Give the default account, made at the first start.
+
+    The sid is `account.sid` or that of STATE/account.json; the token is the first line of
+    `account.token_file` or that of STATE/account.json. What is missing is made, mode 0600.
+
+    Raises:
+        StateError: a file cannot be read or written, or holds something else.
+    """
+    kept = _kept_account(state.account)
+    own = Account(
+        sid=settings.account.sid or (kept.sid if kept else f"AC{secrets.token_hex(16)}"),
+        token=kept.token if kept else secrets.token_hex(16),
+    )
+    if own != kept:
+        write_private(state.account, json.dumps({"sid": own.sid, "token": own.token}) + "\n")
+    if settings.account.token_file is None:
+        return own
+    return replace(own, token=_kept_secret(Path(settings.account.token_file)))
+
+
+def _kept_account(path: Path) -> Account | None:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        account = Account(sid=plain["sid"], token=plain["token"])
+        if not (_ACCOUNT_SID.fullmatch(account.sid) and account.token):
+            raise ValueError
+        return account
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError):
+        raise StateError(f"{path}: is not an account (sid, token)") from None
+
+
+def _route_key(state: StateFolder) -> str:
+    key = _kept_secret(state.route_key)
+    if not re.fullmatch(r"[0-9a-f]{64}", key):
+        raise StateError(f"{state.route_key}: is not 64 hex digits")
+    return key
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        made = secrets.token_hex(32)
+        write_private(path, made + "\n")
+        return made
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise StateError(f"{path}: is not text") from None
+    if not text:
+        raise StateError(f"{path}: is empty")
+    return text.splitlines()[0]

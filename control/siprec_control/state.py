@@ -1,0 +1,178 @@
+"""The state folder: what one stack keeps, and the lock that makes it one stack only."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from siprec.record import RecordError, from_json, to_json
+from siprec.settings import Runtime
+from siprec_control.errors import NoStack, StateError
+
+DEFAULT_FOLDER = "siprec-state"
+
+# A path of a unix socket holds 107 bytes; the longest name below the folder is Kamailio's.
+_MAX_SOCKET_FOLDER_BYTES = 80
+
+
+class StateFolder:
+    """Paths in the folder of one stack. Build it with `state_folder`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lock = path / "lock"
+        self.runtime = path / "runtime.json"
+        self.account = path / "account.json"
+        self.route_key = path / "route_key"
+        self.redis = path / "redis"
+        self._sockets_note = path / "sockets"
+
+    def sockets(self) -> Path:
+        """Give the folder of unix sockets and pid files, made when it is not there.
+
+        It is in the state folder, or in the system's temporary folder when the path of a
+        socket would be too long; the state folder remembers which.
+
+        Raises:
+            StateError: the folder cannot be made.
+        """
+        inside = self.path / "run"
+        with _explained(self.path):
+            if len(os.fsencode(inside)) <= _MAX_SOCKET_FOLDER_BYTES:
+                inside.mkdir(mode=0o700, exist_ok=True)
+                return inside
+            remembered = self._remembered_sockets()
+            if remembered is None:
+                remembered = Path(tempfile.mkdtemp(prefix="siprec-"))
+                write_private(self._sockets_note, str(remembered))
+            return remembered
+
+    def remove_sockets(self) -> None:
+        """Remove the folder that `sockets` gave, after the last process has ended."""
+        remembered = self._remembered_sockets()
+        shutil.rmtree(remembered or self.path / "run", ignore_errors=True)
+        self._sockets_note.unlink(missing_ok=True)
+
+    def _remembered_sockets(self) -> Path | None:
+        try:
+            folder = Path(self._sockets_note.read_text())
+            status = folder.lstat()
+        except OSError:
+            return None
+        # Another user may have taken the name since a reboot emptied the temporary folder.
+        ours = folder.is_dir() and status.st_uid == os.geteuid() and status.st_mode & 0o777 == 0o700
+        return folder if ours else None
+
+
+def state_folder(named: str | None) -> StateFolder:
+    """Give the state folder: `--state`, else $SIPREC_STATE, else ./siprec-state."""
+    path = named or os.environ.get("SIPREC_STATE") or DEFAULT_FOLDER
+    return StateFolder(Path(path).absolute())
+
+
+@contextmanager
+def locked(state: StateFolder) -> Iterator[None]:
+    """Make the folder and hold it for one `siprec run`.
+
+    Raises:
+        StateError: another stack holds it, or it cannot be made.
+    """
+    with _explained(state.path):
+        state.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _take(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            raise StateError(f"state {state.path} is in use by process {holder or 'unknown'}")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def read_runtime(state: StateFolder) -> Runtime:
+    """Read what the running stack was started with; every command but `run` begins here.
+
+    Raises:
+        NoStack: nothing runs with this folder.
+        StateError: the file is there and cannot be used.
+    """
+    if not _is_held(state):
+        raise NoStack(state.path)
+    try:
+        return from_json(Runtime, state.runtime.read_bytes())
+    except FileNotFoundError:
+        raise NoStack(state.path) from None
+    except OSError as error:
+        raise StateError(f"{state.runtime}: {error.strerror}") from error
+    except RecordError as error:
+        raise StateError(f"{state.runtime}: {error}") from error
+
+
+def write_runtime(state: StateFolder, runtime: Runtime) -> None:
+    """Write runtime.json in one step; readers see the old or the new one.
+
+    Raises:
+        StateError: the folder cannot be written to.
+    """
+    write_private(state.runtime, to_json(runtime))
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file with mode 0600 in one step.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    with _explained(path):
+        with suppress(FileNotFoundError):
+            fresh.unlink()
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StateError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _take(descriptor: int) -> bool:
+    # A command that looks whether a stack runs holds the lock for some microseconds.
+    for _ in range(20):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.01)
+        else:
+            return True
+    return False
+
+
+def _is_held(state: StateFolder) -> bool:
+    try:
+        descriptor = os.open(state.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StateError(f"{state.lock}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
