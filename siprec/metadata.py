@@ -1,0 +1,166 @@
+"""Recording metadata (RFC 7865) of one stream, as the SRS gets it.
+
+Each recorded party sends one stream, which the other party receives. All ids are made from
+our sids, so that they stay the same for the life of the call, in whatever process.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
+
+from lxml import etree
+
+from siprec.model import Call, Party, Side, Stream
+from siprec.sip_uri import aor
+
+RECORDING_NS = "urn:ietf:params:xml:ns:recording:1"
+PARAMETERS_NS = "urn:kamailio-siprec:parameters:1"
+MEDIA_TYPE = "application/rs-metadata+xml"
+DISPOSITION = "recording-session"
+
+_IDS = UUID("6f0c0b1e-3b7d-5a0e-9f53-2d0f7a3c5e11")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def complete(
+    call: Call,
+    stream: Stream,
+    labels: Mapping[Side, str],
+    parameters: tuple[tuple[str, str], ...],
+    now_ms: int,
+) -> bytes:
+    """Write the full snapshot that goes with the SDP offer that defines `labels`.
+
+    `labels` has one `a=label` value for each recorded side; `now_ms` is when the recording
+    associates. `parameters` go into an element of our own namespace, at the end.
+    """
+    root = _recording("complete")
+    began_ms = now_ms if call.answered_ms is None else call.answered_ms
+    session_id, group_id = _session_id(call, stream), _id(f"{call.sid}/group")
+    group = _child(root, "group", group_id=group_id)
+    _time(group, "associate-time", began_ms)
+    session = _child(root, "session", session_id=session_id)
+    if call.session_id:
+        _child(session, "sipSessionID", call.session_id.strip())
+    _child(session, "group-ref", group_id)
+    _time(session, "start-time", began_ms)
+    for side in Side:
+        _participant(root, _participant_id(call, side), call.party(side))
+    for side in _recorded(labels):
+        media = _child(
+            root, "stream", stream_id=_stream_id(call, stream, side), session_id=session_id
+        )
+        _child(media, "label", labels[side])
+    _associate(root, call, stream, labels, "associate-time", began_ms, now_ms)
+    if parameters:
+        _parameters(root, parameters)
+    return _write(root)
+
+
+def final(call: Call, stream: Stream, labels: Mapping[Side, str], now_ms: int) -> bytes:
+    """Write the partial snapshot that ends what `complete()` began; it goes with our BYE.
+
+    RFC 8068 §3.2.4. The end is that of the call when it has ended, else `now_ms`.
+    """
+    root = _recording("partial")
+    ended_ms = now_ms if call.ended_ms is None else call.ended_ms
+    session = _child(root, "session", session_id=_session_id(call, stream))
+    _time(session, "stop-time", ended_ms)
+    _associate(root, call, stream, labels, "disassociate-time", ended_ms, ended_ms)
+    return _write(root)
+
+
+def rfc3339(at_ms: int) -> str:
+    """Write a time as RFC 7865 §6.9 wants it: UTC with `T`, `Z` and milliseconds."""
+    at = _EPOCH + timedelta(milliseconds=at_ms)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03}Z"
+
+
+def _recording(datamode: str) -> etree._Element:
+    root = etree.Element(f"{{{RECORDING_NS}}}recording", nsmap={None: RECORDING_NS})
+    _child(root, "datamode", datamode)
+    return root
+
+
+def _participant(root: etree._Element, participant_id: str, party: Party) -> None:
+    participant = _child(root, "participant", participant_id=participant_id)
+    name_id = _child(participant, "nameID", aor=aor(party.uri))
+    if party.name:
+        _child(name_id, "name", party.name)
+
+
+def _associate(
+    root: etree._Element,
+    call: Call,
+    stream: Stream,
+    labels: Mapping[Side, str],
+    tag: str,
+    session_ms: int,
+    stream_ms: int,
+) -> None:
+    session_id = _session_id(call, stream)
+    _time(_child(root, "sessionrecordingassoc", session_id=session_id), tag, stream_ms)
+    for side in Side:
+        participant_id = _participant_id(call, side)
+        session = _child(
+            root, "participantsessionassoc", participant_id=participant_id, session_id=session_id
+        )
+        _time(session, tag, session_ms)
+    for side in Side:
+        streams = _child(root, "participantstreamassoc", participant_id=_participant_id(call, side))
+        for sender in sorted(_recorded(labels), key=lambda sender: sender is not side):
+            verb = "send" if sender is side else "recv"
+            _child(streams, verb, _stream_id(call, stream, sender))
+        _time(streams, tag, stream_ms)
+
+
+def _parameters(root: etree._Element, parameters: tuple[tuple[str, str], ...]) -> None:
+    holder = etree.SubElement(
+        root, f"{{{PARAMETERS_NS}}}parameters", nsmap={"siprec": PARAMETERS_NS}
+    )
+    for name, value in parameters:
+        element = etree.SubElement(holder, f"{{{PARAMETERS_NS}}}parameter", name=_clean(name))
+        element.text = _clean(value)
+
+
+def _child(parent: etree._Element, tag: str, text: str = "", **attributes: str) -> etree._Element:
+    clean = {name: _clean(value) for name, value in attributes.items()}
+    child = etree.SubElement(parent, f"{{{RECORDING_NS}}}{tag}", clean)
+    if text:
+        child.text = _clean(text)
+    return child
+
+
+def _time(parent: etree._Element, tag: str, at_ms: int) -> None:
+    _child(parent, tag, rfc3339(at_ms))
+
+
+def _write(root: etree._Element) -> bytes:
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
+
+
+def _recorded(labels: Mapping[Side, str]) -> list[Side]:
+    return [side for side in Side if side in labels]
+
+
+def _session_id(call: Call, stream: Stream) -> str:
+    return _id(f"{call.sid}/session/{stream.sid}")
+
+
+def _participant_id(call: Call, side: Side) -> str:
+    return _id(f"{call.sid}/participant/{side}")
+
+
+def _stream_id(call: Call, stream: Stream, side: Side) -> str:
+    return _id(f"{call.sid}/session/{stream.sid}/stream/{side}")
+
+
+def _id(name: str) -> str:
+    return b64encode(uuid5(_IDS, name).bytes).decode()

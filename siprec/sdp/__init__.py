@@ -1,0 +1,16 @@
+"""SDP (RFC 8866): read it, compose the offer to the SRS, check the answer of the SRS."""
+
+from siprec.errors import ForkError as ForkError
+from siprec.errors import SdpError as SdpError
+from siprec.sdp.answer import CheckedAnswer as CheckedAnswer
+from siprec.sdp.answer import check_answer as check_answer
+from siprec.sdp.offer import ForkLine as ForkLine
+from siprec.sdp.offer import ForkMedia as ForkMedia
+from siprec.sdp.offer import Offer as Offer
+from siprec.sdp.offer import OfferedMedia as OfferedMedia
+from siprec.sdp.offer import compose_offer as compose_offer
+from siprec.sdp.offer import fork_tracks as fork_tracks
+from siprec.sdp.session import Attributes as Attributes
+from siprec.sdp.session import Media as Media
+from siprec.sdp.session import Session as Session
+from siprec.sdp.session import parse as parse

@@ -1,0 +1,136 @@
+"""The answer of the SRS. rtpengine never sees it: it gets SDP of our own that says the same.
+
+Some versions of rtpengine crash on an m-line too many, send a codec that nobody chose, or
+send on to a party that asked for nothing. So each m-line is held against our offer first.
+"""
+
+from dataclasses import dataclass
+
+from siprec.errors import SdpError
+from siprec.sdp.offer import (
+    ForkLine,
+    Offer,
+    OfferedMedia,
+    connection_of,
+    join_lines,
+    leading_number,
+    session_lines,
+)
+from siprec.sdp.session import Media, numeric_address, parse
+
+_RECEIVES = ("recvonly", "sendrecv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedAnswer:
+    """What the SRS takes, by label, and the SDP for rtpengine's `subscribe answer`. A record.
+
+    `refused`: port 0 or no m-line. `inactive`: the SRS wants no media now, and may later.
+    """
+
+    sdp: str
+    accepted: tuple[str, ...]
+    refused: tuple[str, ...]
+    inactive: tuple[str, ...]
+
+
+def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
+    """Hold the SRS's answer against our offer.
+
+    The resulting SDP has as many m-lines as the fork, in its order: `recvonly` where the SRS
+    takes audio, port 0 elsewhere.
+
+    Raises:
+        SdpError: the answer cannot be used, or takes no track at all; says why.
+    """
+    answer = parse(answer_sdp).media
+    if len(answer) > len(offer.media):
+        raise SdpError(f"the answer has {len(answer)} m-lines, {len(offer.media)} were offered")
+    offered_media = parse(offer.sdp).media
+    accepted: dict[int, list[str]] = {}
+    labels: dict[str, list[str]] = {"accepted": [], "refused": [], "inactive": []}
+    for index, offered in enumerate(offer.media):
+        media = answer[index] if index < len(answer) else None
+        verdict = _verdict(index, offered_media[index], media)
+        labels[verdict].append(offered.label)
+        if media is not None and verdict == "accepted":
+            chosen = _chosen_formats(index, offered, media)
+            accepted[offered.fork_index] = _accepted_lines(media, offered_media[index], chosen)
+    if not labels["accepted"] and not labels["inactive"]:
+        raise SdpError("the answer refused every track")
+    return CheckedAnswer(
+        sdp=_compose(offer.fork, accepted),
+        accepted=tuple(labels["accepted"]),
+        refused=tuple(labels["refused"]),
+        inactive=tuple(labels["inactive"]),
+    )
+
+
+def _verdict(index: int, offered: Media, media: Media | None) -> str:
+    # Real servers answer fewer m-lines: those at the end are taken as refused.
+    if media is None:
+        return "refused"
+    if media.kind != offered.kind:
+        raise SdpError(f"m-line {index + 1} is {media.kind}, {offered.kind} was offered")
+    if media.port == 0:
+        return "refused"
+    if media.proto != offered.proto:
+        raise SdpError(f"m-line {index + 1} is {media.proto}, {offered.proto} was offered")
+    address = numeric_address(media.connection)
+    if address is None:
+        raise SdpError(f"m-line {index + 1} has no numeric address ({media.connection!r})")
+    # c=0.0.0.0 is hold as RFC 2543 had it (RFC 3264 §8.4).
+    if address.is_unspecified or media.direction not in _RECEIVES:
+        return "inactive"
+    if address.is_multicast or str(address) == "255.255.255.255":
+        raise SdpError(f"m-line {index + 1} wants media at {address}, which is no single host")
+    return "accepted"
+
+
+def _chosen_formats(index: int, offered: OfferedMedia, media: Media) -> list[tuple[str, str]]:
+    # RFC 3264 §6.1 lets an answer list formats that were not offered, besides at least one
+    # that was. We send none of those, and rtpengine must not learn of them.
+    by_type = dict(zip(offered.formats, offered.codecs, strict=True))
+    matches = ((f, _match(f, media.codec(f), by_type)) for f in media.formats)
+    chosen = [(theirs, ours) for theirs, ours in matches if ours is not None]
+    if not chosen:
+        names = ", ".join(media.codec(f) or f for f in media.formats[:8]) or "nothing"
+        wanted = ", ".join(c or f for f, c in by_type.items())
+        raise SdpError(f"m-line {index + 1} chose {names}, offered was {wanted}")
+    return chosen
+
+
+def _match(payload_type: str, codec: str | None, by_type: dict[str, str]) -> str | None:
+    # An rtpmap may be left out: then the payload type means what it meant in the offer.
+    if codec is None or codec == by_type.get(payload_type):
+        return payload_type if payload_type in by_type else None
+    if not (payload_type.isascii() and payload_type.isdigit() and len(payload_type) <= 3):
+        return None
+    if not 96 <= int(payload_type) <= 127:
+        return None
+    return next((f for f, c in by_type.items() if c == codec), None)
+
+
+def _accepted_lines(media: Media, offered: Media, chosen: list[tuple[str, str]]) -> list[str]:
+    # Codec lines are ours, under the payload type that the SRS chose: no text of the SRS
+    # passes through.
+    codecs = [(f, offered.rtpmaps.get(ours) or offered.codec(ours)) for f, ours in chosen]
+    fmtps = offered.fmtps
+    rtcp_port = leading_number(media.attribute("rtcp"))
+    return [
+        f"m=audio {media.port} {media.proto} {' '.join(f for f, _ in chosen)}",
+        f"c={connection_of(media.connection)}",
+        *(f"a=rtpmap:{f} {codec}" for f, codec in codecs if codec),
+        *(f"a=fmtp:{f} {fmtps[ours]}" for f, ours in chosen if ours in fmtps),
+        "a=recvonly",
+        *([f"a=rtcp:{rtcp_port}"] if rtcp_port else []),
+    ]
+
+
+def _compose(fork: tuple[ForkLine, ...], accepted: dict[int, list[str]]) -> str:
+    lines = session_lines(1, 1, "IN IP4 127.0.0.1")
+    for index, line in enumerate(fork):
+        formats = " ".join(line.formats) or "0"
+        refused = [f"m={line.kind} 0 {line.proto} {formats}", "a=inactive"]
+        lines += accepted.get(index, refused)
+    return join_lines(lines)
