@@ -5,6 +5,7 @@ records, and tuples of these. Enum values and field names are the stored format.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -46,7 +47,8 @@ def from_json(cls: type[R], text: str | bytes) -> R:
     """
     try:
         plain = json.loads(text)
-    except ValueError as error:
+    # json raises RecursionError for arrays nested a thousand deep.
+    except (ValueError, RecursionError) as error:
         raise RecordError("", f"not JSON: {error}") from error
     return from_plain(cls, plain)
 
@@ -61,10 +63,13 @@ def from_plain(cls: type[R], plain: object) -> R:
     return built
 
 
-@cache
-def _shape(cls: type) -> tuple[tuple[str, Any, Any], ...]:
+def _shape_of(cls: Any) -> tuple[tuple[str, Any, Any], ...]:
     hints = get_type_hints(cls)
     return tuple((f.name, hints[f.name], f.default) for f in fields(cls))
+
+
+# typeshed's cache() takes no class as an argument.
+_shape: Callable[[Any], tuple[tuple[str, Any, Any], ...]] = cache(_shape_of)
 
 
 def _plain(record: object) -> dict[str, Any]:
