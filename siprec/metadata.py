@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from lxml import etree
@@ -21,6 +22,8 @@ MEDIA_TYPE = "application/rs-metadata+xml"
 DISPOSITION = "recording-session"
 
 _IDS = UUID("6f0c0b1e-3b7d-5a0e-9f53-2d0f7a3c5e11")
+# lxml's stubs want a str key; None is the default namespace.
+_DEFAULT_NAMESPACE: dict[Any, str] = {None: RECORDING_NS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -80,7 +83,7 @@ def rfc3339(at_ms: int) -> str:
 
 
 def _recording(datamode: str) -> etree._Element:
-    root = etree.Element(f"{{{RECORDING_NS}}}recording", nsmap={None: RECORDING_NS})
+    root = etree.Element(f"{{{RECORDING_NS}}}recording", nsmap=_DEFAULT_NAMESPACE)
     _child(root, "datamode", datamode)
     return root
 
