@@ -25,11 +25,11 @@ FORK_TAG_PREFIX = "fork-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkOffer:
-    """What rtpengine offers to send: `sdp`, in the order of `from_tags` but by party together.
+    """What rtpengine offers to send: one m-line or more of each party, in order of `from_tags`.
 
-    `labels` names for each `a=label` of the SDP the tag of the party that is heard there.
-    Its v=, o= and s= lines are those of a party, and it may hold video: write your own
-    session lines, refuse what is not wanted with port 0.
+    `labels` gives for each `a=label` of `sdp` the tag of the party that is heard there. The
+    session lines may be those of a party, and there may be video: write session lines of your
+    own, refuse what is not wanted with port 0.
     """
 
     sdp: str
@@ -48,9 +48,9 @@ def subscribe_request(
     Raises:
         ValueError: a tag that would damage the call.
     """
-    _check_parties(from_tags, fork_tag)
-    command: Command = {
-        **_about_fork("subscribe request", call_id, fork_tag),
+    command = _about_fork("subscribe request", call_id, fork_tag)
+    _check_parties(from_tags)
+    command |= {
         "from-tags": list(from_tags),
         "flags": ["siprec", "strip-extmap"],
         "transport-protocol": "RTP/AVP",
@@ -173,13 +173,13 @@ def _check_fork_tag(fork_tag: str) -> None:
         raise ValueError(f"{fork_tag!r} is not the tag of a fork")
 
 
-def _check_parties(from_tags: Sequence[str], fork_tag: str) -> None:
+def _check_parties(from_tags: Sequence[str]) -> None:
     if isinstance(from_tags, str) or not from_tags:
         raise ValueError("a fork needs a list of party tags")
     if len(set(from_tags)) != len(from_tags):
         raise ValueError(f"a party stands twice in {list(from_tags)}")
     for tag in from_tags:
-        if not tag or tag.startswith(FORK_TAG_PREFIX) or tag == fork_tag:
+        if not tag or tag.startswith(FORK_TAG_PREFIX):
             raise ValueError(f"{tag!r} is not the tag of a party")
 
 
@@ -191,7 +191,7 @@ def _about_fork(command: str, call_id: str, fork_tag: str) -> Command:
 def _m_lines(sdp: str) -> Iterator[tuple[str, str | None]]:
     """Give each m-line with the `a=label` of its section."""
     m_line, label = "", None
-    for line in sdp.splitlines():
+    for line in sdp.replace("\r\n", "\n").split("\n"):
         if line.startswith("m="):
             if m_line:
                 yield m_line, label

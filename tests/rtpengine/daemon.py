@@ -20,13 +20,15 @@ _RANGES = range(20000, 32000, 400)
 class Rtpengine:
     """One daemon. `start` returns when it answers; always `stop` it, or use it with `with`.
 
-    It logs to `folder`/rtpengine.log. `ports` limits how many RTP ports it has.
+    It logs to `folder`/rtpengine.log. `ports` limits how many RTP ports it has; `user` is the
+    numeric id it runs as, when not ours.
     """
 
-    def __init__(self, folder: Path, *, ports: int = 398) -> None:
+    def __init__(self, folder: Path, *, ports: int = 398, user: int | None = None) -> None:
+        self._user = user
         self.log_file = folder / "rtpengine.log"
         self.host = "127.0.0.1"
-        self.ng = (self.host, _free_udp_port())
+        self.ng = (self.host, free_udp_port())
         self._guard, self.port_min = _claim_range()
         self.port_max = self.port_min + ports - 1
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +60,7 @@ class Rtpengine:
     def start(self) -> None:
         """Start the daemon and wait until it answers a ping."""
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log, user=self._user)
         give_up = time.monotonic() + _READY_S
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > give_up:
@@ -108,7 +110,8 @@ class Rtpengine:
         return True
 
 
-def _free_udp_port() -> int:
+def free_udp_port() -> int:
+    """Find a UDP port of 127.0.0.1 on which nothing listens."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
