@@ -8,11 +8,14 @@ import sys
 from collections.abc import Sequence
 
 from siprec.errors import SiprecError
+from siprec.record import RecordError
+from siprec.sids import SidError
 from siprec.store import NoVerdict, StoreUnavailable
-from siprec_control.commands import run
+from siprec_control.commands import alert, call, connector, number, run, stream
 from siprec_control.errors import ControlError
 
-NOUNS = (run,)
+EXPLAINED = (ControlError, SiprecError, SidError, RecordError, StoreUnavailable, NoVerdict)
+NOUNS = (run, connector, number, call, stream, alert)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         code: int = parsed.act(parsed)
-    except (ControlError, SiprecError, StoreUnavailable, NoVerdict) as error:
+    except EXPLAINED as error:
         print(f"siprec: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:

@@ -6,6 +6,7 @@ import re
 
 from siprec.settings import Runtime, Settings
 from siprec_control import ports, ready
+from siprec_control.commands.nouns import Nouns
 from siprec_control.config import load_settings
 from siprec_control.errors import StartError
 from siprec_control.layout import find_layout
@@ -16,9 +17,7 @@ from siprec_control.state import StateFolder, locked, state_folder
 from siprec_control.supervisor import Stage, Supervisor
 
 
-def add(
-    nouns: "argparse._SubParsersAction[argparse.ArgumentParser]", common: argparse.ArgumentParser
-) -> None:
+def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
     """Declare `siprec run`."""
     parser = nouns.add_parser(
         "run",

@@ -1,0 +1,102 @@
+"""`siprec number`: what calls to a number do."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from siprec.model import Number
+from siprec.numbers import parse_pattern
+from siprec.record import to_json, to_plain
+from siprec.twiml import MAX_DOCUMENT_BYTES, compile_document
+from siprec_control import output
+from siprec_control.commands.nouns import Noun, Nouns, open_store
+from siprec_control.errors import Refused
+
+
+def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
+    """Declare `siprec number set|list|show|delete`."""
+    noun = Noun(nouns, common, "number", "say what calls to a number do")
+    verb = noun.verb("set", set_number, "let a number follow a TwiML document")
+    verb.add_argument("number", metavar="NUMBER", help="+15550001, a prefix +1555*, or *")
+    verb.add_argument("--twiml", metavar="FILE", required=True, help="the document; - is stdin")
+    noun.verb("list", list_numbers, "list the numbers")
+    for name, act in (("show", show_number), ("delete", delete_number)):
+        verb = noun.verb(name, act, f"{name} a number")
+        verb.add_argument("number", metavar="NUMBER")
+
+
+def set_number(arguments: argparse.Namespace) -> int:
+    """Compile a document and let a number of the default account follow it."""
+    pattern = parse_pattern(arguments.number)
+    document = _read(arguments.twiml)
+    program = compile_document(document)
+    with open_store(arguments) as (store, account_sid):
+        number = Number(
+            pattern=pattern,
+            account_sid=account_sid,
+            twiml=document.decode(),
+            program=to_json(program),
+        )
+        store.put_number(number)
+    if arguments.json:
+        output.print_json(_plain(number))
+    else:
+        print(f"number {pattern} follows {output.shown(arguments.twiml)}")
+    return 0
+
+
+def list_numbers(arguments: argparse.Namespace) -> int:
+    """List the numbers of the default account."""
+    with open_store(arguments) as (store, account_sid):
+        numbers = store.numbers(account_sid)
+    if arguments.json:
+        output.print_json([_plain(number) for number in numbers])
+        return 0
+    rows = [(n.pattern, f"{len(n.twiml.encode())} bytes") for n in numbers]
+    output.print_table(("NUMBER", "DOCUMENT"), rows, none="no numbers")
+    return 0
+
+
+def show_number(arguments: argparse.Namespace) -> int:
+    """Print the document of a number."""
+    with open_store(arguments) as (store, _):
+        number = store.number(arguments.number)
+    if number is None:
+        raise Refused(f"NUMBER: {arguments.number!r} is not set")
+    if arguments.json:
+        output.print_json(_plain(number))
+    else:
+        output.print_fields([("number", number.pattern), ("account", number.account_sid)])
+        print()
+        print("\n".join(output.shown(line) for line in number.twiml.splitlines()))
+    return 0
+
+
+def delete_number(arguments: argparse.Namespace) -> int:
+    """Delete a number."""
+    with open_store(arguments) as (store, _):
+        if not store.delete_number(arguments.number):
+            raise Refused(f"NUMBER: {arguments.number!r} is not set")
+    if arguments.json:
+        output.print_json({"deleted": arguments.number})
+    else:
+        print(f"number {output.shown(arguments.number)} deleted")
+    return 0
+
+
+def _read(name: str) -> bytes:
+    try:
+        # One byte more than may be: the compiler says that it is too much.
+        if name == "-":
+            return sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
+        with Path(name).open("rb") as file:
+            return file.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise Refused(f"--twiml: {name}: {error.strerror}") from error
+
+
+def _plain(number: Number) -> dict[str, Any]:
+    plain = to_plain(number)
+    del plain["program"]
+    return plain

@@ -1,0 +1,241 @@
+"""`siprec stream`: recordings of calls, looked at, started and stopped."""
+
+import argparse
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from siprec.model import CallbackMethod, Stream, StreamOrder, Track
+from siprec.orders import check_order
+from siprec.record import to_plain
+from siprec.store import Store
+from siprec_control import output
+from siprec_control.commands.nouns import Noun, Nouns, open_store
+from siprec_control.commands.waiting import wait_for_recording, wait_for_stop
+from siprec_control.errors import Refused
+
+STREAM_TITLES = ("STREAM", "NAME", "CONNECTOR", "TRACK", "STATE", "CREATED", "RECORDED")
+
+_SID = re.compile(r"SR[0-9a-f]{32}")
+_SDP_FIELDS = ("fork_offer", "offer", "answer")
+
+
+def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
+    """Declare `siprec stream list|show|start|stop`."""
+    noun = Noun(nouns, common, "stream", "look at, start and stop recordings")
+    verb = noun.verb("list", list_streams, "list the streams of a call, or of all calls")
+    verb.add_argument("call", metavar="CALL", nargs="?", help="CA…")
+    verb = noun.verb("show", show_stream, "show a stream and what happened to it")
+    _add_which(verb)
+    _add_start(noun.verb("start", start_stream, "start a stream on a live call"))
+    verb = noun.verb("stop", stop_stream, "stop a stream")
+    _add_which(verb)
+    _add_wait(verb, "stopped")
+
+
+def _add_which(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("stream", metavar="STREAM", help="SR…, or its name")
+    verb.add_argument("--call", metavar="CALL", help="the call in which the name is looked up")
+
+
+def _add_start(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("call", metavar="CALL", help="CA…")
+    verb.add_argument("--connector", metavar="NAME", default="Default", help="default: Default")
+    verb.add_argument("--name", metavar="N", default="", help="unique among the call's streams")
+    verb.add_argument("--track", metavar="T", default=Track.BOTH.value, help=", ".join(Track))
+    verb.add_argument(
+        "--parameter",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_parameter,
+        help="custom parameter for the recorder; may stand more than once",
+    )
+    verb.add_argument("--status-callback", metavar="URL")
+    verb.add_argument(
+        "--status-callback-method",
+        choices=[method.value for method in CallbackMethod],
+        default=CallbackMethod.POST.value,
+    )
+    _add_wait(verb, "recording")
+
+
+def _add_wait(verb: argparse.ArgumentParser, until: str) -> None:
+    verb.add_argument("--wait", action="store_true", help=f"return when it is {until}")
+    verb.add_argument(
+        "--timeout", metavar="S", type=_seconds, default=15.0, help="wait at most S s (15)"
+    )
+
+
+def list_streams(arguments: argparse.Namespace) -> int:
+    """List streams, newest first."""
+    with open_store(arguments) as (store, _):
+        streams = store.streams(arguments.call)
+    if arguments.json:
+        output.print_json([plain_stream(stream) for stream in streams])
+    else:
+        output.print_table(STREAM_TITLES, map(stream_row, streams), none="no streams")
+    return 0
+
+
+def show_stream(arguments: argparse.Namespace) -> int:
+    """Show one stream with its history as a timeline."""
+    with open_store(arguments) as (store, _):
+        sid = _find(store, arguments.stream, arguments.call, live_only=False)
+        stream = store.stream(sid)
+    if stream is None:
+        raise Refused(f"STREAM: no stream {sid}")
+    _print_stream(stream, as_json=arguments.json)
+    return 0
+
+
+def start_stream(arguments: argparse.Namespace) -> int:
+    """Start a stream on a live call; with --wait until it records."""
+    order = _order(arguments)
+    check_order(order)
+    with open_store(arguments) as (store, _):
+        verdict = store.order_start(arguments.call, order)
+        if not verdict.accepted or verdict.stream_sid is None:
+            raise Refused(_refusal("stream was refused", verdict.code, verdict.text))
+        sid = verdict.stream_sid
+        if arguments.wait:
+            wait_for_recording(store, sid, arguments.timeout)
+        stream = store.stream(sid)
+    _print_outcome(arguments, sid, stream, "is recording" if arguments.wait else "accepted")
+    return 0
+
+
+def stop_stream(arguments: argparse.Namespace) -> int:
+    """Stop a stream by sid or name; with --wait until it has stopped."""
+    with open_store(arguments) as (store, _):
+        sid = _find(store, arguments.stream, arguments.call, live_only=True)
+        verdict = store.order_stop(sid)
+        if not verdict.accepted:
+            raise Refused(_refusal(f"stream {sid} was not stopped", verdict.code, verdict.text))
+        if arguments.wait:
+            wait_for_stop(store, sid, arguments.timeout)
+        stream = store.stream(sid)
+    _print_outcome(arguments, sid, stream, "stopped" if arguments.wait else "is stopping")
+    return 0
+
+
+def plain_stream(stream: Stream) -> dict[str, Any]:
+    """Give a stream as plain values, without SDP: it may hold keys."""
+    plain = to_plain(stream)
+    for field in _SDP_FIELDS:
+        plain["leg"].pop(field, None)
+    return plain
+
+
+def stream_row(stream: Stream) -> tuple[str, ...]:
+    """Give a stream as a row below STREAM_TITLES."""
+    return (
+        stream.sid,
+        stream.order.name,
+        stream.order.connector_name,
+        stream.order.track.value,
+        stream.state.value,
+        output.local_time(stream.created_ms),
+        output.duration(stream.recording_ms, stream.ended_ms),
+    )
+
+
+def _print_stream(stream: Stream, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(plain_stream(stream))
+        return
+    error = "" if stream.error_code is None else f"{stream.error_code} {stream.error_text or ''}"
+    output.print_fields(
+        [
+            ("stream", stream.sid),
+            ("call", stream.call_sid),
+            ("name", stream.order.name),
+            ("connector", stream.order.connector_name),
+            ("track", stream.order.track.value),
+            ("srs", stream.leg.srs_uri),
+            ("parameters", ", ".join(name for name, _ in stream.order.parameters)),
+            ("state", stream.state.value),
+            ("error", error),
+            ("recorded", output.duration(stream.recording_ms, stream.ended_ms)),
+        ]
+    )
+    print()
+    rows = [
+        (
+            output.local_time(moment.at_ms, exact=True),
+            f"+{moment.at_ms - stream.created_ms} ms",
+            moment.state.value,
+            moment.event,
+            moment.detail,
+        )
+        for moment in stream.history
+    ]
+    titles = ("TIME", "AFTER", "STATE", "EVENT", "DETAIL")
+    output.print_table(titles, rows, none="nothing has happened yet")
+
+
+def _print_outcome(
+    arguments: argparse.Namespace, sid: str, stream: Stream | None, outcome: str
+) -> None:
+    if arguments.json:
+        output.print_json({"sid": sid} if stream is None else plain_stream(stream))
+    else:
+        print(f"stream {sid} {outcome}")
+
+
+def _order(arguments: argparse.Namespace) -> StreamOrder:
+    try:
+        track = Track(arguments.track)
+    except ValueError:
+        tracks = ", ".join(Track)
+        raise Refused(f"--track: {arguments.track!r} is none of {tracks}") from None
+    return StreamOrder(
+        name=arguments.name,
+        connector_name=arguments.connector,
+        track=track,
+        status_callback=arguments.status_callback,
+        status_callback_method=CallbackMethod(arguments.status_callback_method),
+        parameters=tuple(arguments.parameter),
+    )
+
+
+def _find(store: Store, named: str, call_sid: str | None, *, live_only: bool) -> str:
+    if _SID.fullmatch(named):
+        return named
+    streams = store.streams(call_sid, live_only=live_only)
+    found = [stream for stream in streams if stream.order.name == named]
+    if not found:
+        live = "live stream" if live_only else "stream"
+        where = f"of call {call_sid}" if call_sid else "of any call"
+        raise Refused(f"STREAM: no {live} {where} is named {named!r}")
+    calls = {stream.call_sid for stream in found}
+    if len(calls) > 1:
+        raise Refused(f"STREAM: several calls have {named!r}; add --call: {_listed(calls)}")
+    # A name is free again after its stream has ended: the newest is meant.
+    return found[0].sid
+
+
+def _listed(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:10]) + (", …" if len(ordered) > 10 else "")
+
+
+def _refusal(what: str, code: int | None, text: str) -> str:
+    return f"{what}: {text}" if code is None else f"{what}: {code} {text}"
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
