@@ -15,11 +15,11 @@ from rtpengine_ng.bencode import Value
 from rtpengine_ng.conversation import DEADLINE_S, RETRANSMIT_S, NgConversation, Outcome
 from rtpengine_ng.messages import Reply
 
-# Some seconds' replies at full load; the kernel caps it at net.core.rmem_max.
+# Asked for; the kernel gives at most net.core.rmem_max, by default room for some 200 replies.
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 _LARGEST_BYTES = 65535
 # So that a flood on the socket cannot hold the event loop.
-_MOST_AT_ONCE = 1000
+_MOST_AT_ONCE = 256
 
 
 class NgSocket:
@@ -57,7 +57,7 @@ class NgSocket:
         self._transmit(self._conversation.request(command, key, now, deadline_s, retransmit_s))
 
     def receive(self) -> list[Outcome]:
-        """Take what is there, up to a thousand datagrams."""
+        """Take what is there, up to 256 datagrams."""
         outcomes: list[Outcome] = []
         for _ in range(_MOST_AT_ONCE):
             try:

@@ -179,14 +179,14 @@ def test_socket_to_broadcast_address_is_refused_by_the_kernel() -> None:
         NgSocket(("255.255.255.255", 2223), NgConversation("p"))
 
 
-def test_receive_under_a_flood_returns_after_a_thousand_datagrams() -> None:
+def test_receive_under_a_flood_leaves_the_rest_for_the_next_time() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
         server.settimeout(5.0)
         with closing(NgSocket(server.getsockname(), NgConversation("p"))) as client:
             client.send(ping(), "key", time.monotonic())
             _, source = server.recvfrom(65535)
-            for _ in range(1000):
+            for _ in range(256):
                 server.sendto(b"stranger de", source)
             server.sendto(b"p-1 d6:result4:ponge", source)
             assert client.receive() == []
