@@ -6,6 +6,8 @@ All times are milliseconds since the epoch (UTC), named `_ms`.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from siprec.sdp import Offer
+
 
 class Side(StrEnum):
     """A party of a call, by the role it has in the call's first INVITE."""
@@ -131,9 +133,10 @@ class StreamOrder:
 class Leg:
     """One SIPREC dialog with one SRS, and the fork that feeds it.
 
-    `attempt` counts INVITEs of our own making (a redirect, a restart) and stands in `call_id`.
-    `offer` is the SDP we sent; `media` maps it to rtpengine's own m-lines; `answer` is the
-    SDP we last gave rtpengine. `remote_target` and `route_set` are RFC 3261 §12.1.2.
+    `attempt` counts the INVITEs of initial dialogs and stands in `call_id`; `forks` counts the
+    forks and stands in `fork_tag`. `offer` is what we sent, `answer` the SDP that rtpengine was
+    given. `remote_target` and `route_set` are those of RFC 3261 §12.1.2, `cseq` the number of
+    our last request. `bye_done` and `fork_done` tell what of the ending is over.
     """
 
     attempt: int = 1
@@ -141,15 +144,17 @@ class Leg:
     from_tag: str = ""
     to_tag: str = ""
     cseq: int = 1
+    remote_cseq: int = 0
     srs_uri: str = ""
     remote_target: str = ""
     route_set: tuple[str, ...] = ()
     redirects: int = 0
-    fork_tag: str = ""
     forks: int = 1
-    fork_offer: str = ""
-    offer: str = ""
+    fork_tag: str = ""
+    offer: Offer | None = None
     answer: str = ""
+    bye_done: bool = False
+    fork_done: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

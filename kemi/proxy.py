@@ -1,0 +1,87 @@
+"""KEMI script of the proxy role: Kamailio calls these hooks; each hands on to siprec_kemi."""
+
+from typing import Any
+
+from siprec_kemi import ksr
+from siprec_kemi.proxy.breaker import Breaker
+from siprec_kemi.proxy.calls import Calls
+from siprec_kemi.proxy.dialogs import Dialogs
+from siprec_kemi.proxy.documents import Documents
+from siprec_kemi.proxy.entrance import Entrance
+from siprec_kemi.proxy.media import Media
+from siprec_kemi.proxy.outbox import Outbox
+from siprec_kemi.proxy.policy import Policy
+from siprec_kemi.proxy.reports import Reports
+from siprec_kemi.runtime import load_runtime
+
+
+class Proxy:
+    """The handler object. Made before Kamailio forks; connections open in each worker."""
+
+    def __init__(self) -> None:
+        self._runtime = load_runtime()
+        self._outbox = Outbox()
+        self._breaker = Breaker()
+
+    @ksr.hook
+    def child_init(self, rank: int) -> None:
+        """Build what a worker needs; nothing connects before it is used."""
+        runtime = self._runtime
+        settings = runtime.settings
+        url, prefix = settings.redis.url or "", settings.redis.prefix
+        key = bytes.fromhex(runtime.route_key)
+        policy = Policy(settings)
+        media = Media(settings.rtpengine.ng)
+        reports = Reports(self._outbox, url, prefix, self._breaker)
+        documents = Documents(url, prefix, self._breaker)
+        self._calls = Calls(runtime, documents, media, policy, reports)
+        self._dialogs = Dialogs(key, media, reports)
+        self._entrance = Entrance(key, self._calls, self._dialogs, policy)
+
+    @ksr.hook
+    def ksr_request_route(self, message: Any) -> None:
+        """Take a request."""
+        self._entrance.request()
+
+    @ksr.hook
+    def ksr_call_reply(self, message: Any) -> None:
+        """Look at a reply to the first INVITE of a call."""
+        self._calls.replied()
+
+    @ksr.hook
+    def ksr_call_failure(self, message: Any) -> None:
+        """All branches of the first INVITE failed."""
+        self._calls.failed()
+
+    @ksr.hook
+    def ksr_call_resume(self, message: Any) -> None:
+        """A `<Pause>` is over."""
+        self._calls.resume()
+
+    @ksr.hook
+    def ksr_dialog_reply(self, message: Any) -> None:
+        """Look at a reply inside a call."""
+        self._dialogs.replied()
+
+    @ksr.hook
+    def ksr_bye_reply(self, message: Any) -> None:
+        """Look at a reply to BYE."""
+        self._dialogs.bye_replied()
+
+    @ksr.hook
+    def ksr_bye_failure(self, message: Any) -> None:
+        """BYE was refused or not answered."""
+        self._dialogs.bye_failed()
+
+    @ksr.hook
+    def ksr_outbox(self, message: Any, name: str) -> None:
+        """Run the outbox in its own process, for ever."""
+        settings = self._runtime.settings
+        self._outbox.serve(
+            settings.redis.url or "", settings.redis.prefix, self._runtime.node
+        )
+
+
+def mod_init() -> Proxy:
+    """Give Kamailio the handler object."""
+    return Proxy()

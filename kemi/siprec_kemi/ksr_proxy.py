@@ -1,0 +1,83 @@
+"""Typed façade of what only the proxy role asks of Kamailio: routing, NAT, rtpengine."""
+
+import KSR
+
+# sanity: SIP version, Via, required headers, CSeq method and value, Content-Length, parse.
+SANITY_MESSAGE = 17895
+SANITY_URI = 7
+
+
+def is_sane() -> bool:
+    """Check the request as RFC 3261 wants it; an insane one has been answered."""
+    return int(KSR.sanity.sanity_check(SANITY_MESSAGE, SANITY_URI)) > 0
+
+
+def may_travel() -> bool:
+    """Count Max-Forwards down; False when there is none left."""
+    return int(KSR.maxfwd.process_maxfwd(10)) > 0
+
+
+def is_flood() -> bool:
+    """Tell whether the source sends more than a stranger may."""
+    return int(KSR.pike.pike_check_req()) < 0
+
+
+def has_to_tag() -> bool:
+    """Tell whether the request is inside a dialog."""
+    return int(KSR.siputils.has_totag()) > 0
+
+
+def is_to_us() -> bool:
+    """Tell whether the Request-URI is one of our own addresses."""
+    return int(KSR.is_myself_ruri()) > 0
+
+
+def follow_route() -> bool:
+    """Follow the Route headers (RFC 3261 §16.4); False when there are none of ours."""
+    return int(KSR.rr.loose_route()) > 0
+
+
+def record_route(parameter: str) -> None:
+    """Stay on the path of the dialog, with a parameter (`;name=value`) that comes back to us."""
+    KSR.rr.add_rr_param(parameter)
+    KSR.rr.record_route()
+
+
+def force_rport() -> None:
+    """Answer to where the request came from (RFC 3581)."""
+    KSR.force_rport()
+
+
+def is_natted() -> bool:
+    """Tell whether Contact or Via differ from the address the message came from."""
+    # 1: private Contact, 2: Via differs from source, 16: Via port differs, 64: WebSocket
+    return int(KSR.nathelper.nat_uac_test(19)) > 0
+
+
+def note_real_contact() -> None:
+    """Append the real address to the Contact, so that later requests find the way back."""
+    KSR.nathelper.set_contact_alias()
+
+
+def follow_real_contact() -> None:
+    """Send the request to the real address noted in the Request-URI."""
+    KSR.nathelper.handle_ruri_alias()
+
+
+def manage_media(instance: int, flags: str) -> bool:
+    """Let rtpengine anchor the media: offer or answer, as the message has it."""
+    KSR.rtpengine.set_rtpengine_set(instance)
+    return int(KSR.rtpengine.rtpengine_manage(flags)) > 0
+
+
+def release_media(instance: int) -> None:
+    """Let rtpengine forget the call."""
+    KSR.rtpengine.set_rtpengine_set(instance)
+    KSR.rtpengine.rtpengine_delete("")
+
+
+def has_sdp() -> bool:
+    """Tell whether the message at hand has an SDP body, alone or in a multipart."""
+    return int(KSR.textops.has_body_type("application/sdp")) > 0 or (
+        int(KSR.textops.has_body()) > 0 and "multipart/" in str(KSR.pv.get("$cT") or "")
+    )

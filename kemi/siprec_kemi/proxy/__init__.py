@@ -1,0 +1,1 @@
+"""The proxy role: carries calls and reports what happened to them. No recording logic."""

@@ -1,0 +1,211 @@
+"""The first INVITE of a call: who may call, where it goes, and how it turned out."""
+
+import secrets
+from dataclasses import replace
+
+from siprec.errors import SipUriError
+from siprec.inbox import Notice
+from siprec.model import Call, Party
+from siprec.settings import Runtime
+from siprec.sids import make_call_sid, shard_of_call_id
+from siprec.sip_uri import parse_name_addr
+from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
+from siprec_kemi import ksr, ksr_proxy
+from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy.documents import Documents
+from siprec_kemi.proxy.invitation import Invitation, claim_report, keep, kept
+from siprec_kemi.proxy.media import Media
+from siprec_kemi.proxy.policy import Policy, is_sip_uri
+from siprec_kemi.proxy.reports import Reports
+from siprec_kemi.proxy.route_parameter import Path, make_parameter
+
+ON_REPLY = "ksr_call_reply"
+ON_FAILURE = "ksr_call_failure"
+ON_RESUME = "ksr_call_resume"
+
+NO_SUCH_STREAM = 31952
+NO_GATEWAY = 12200
+
+# Silence of a target is not waited out longer than its Dial, nor for ever without one.
+RING_S = 180
+SILENCE_MS = 32_000
+CHALLENGES = (401, 407)
+
+
+class Calls:
+    """Calls on their way to an answer. One per SIP worker."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        documents: Documents,
+        media: Media,
+        policy: Policy,
+        reports: Reports,
+    ) -> None:
+        self._account_sid = runtime.settings.account.sid or ""
+        self._route_key = bytes.fromhex(runtime.route_key)
+        self._documents = documents
+        self._media = media
+        self._policy = policy
+        self._reports = reports
+
+    def invite(self) -> None:
+        """Take a new call: its document when the number has one, else the default route."""
+        if not ksr.new_transaction():
+            return
+        called = ksr.text("$rU")
+        document = self._documents.find(called) if called else None
+        call = self._new_call(called, document.account_sid if document else self._account_sid)
+        invitation = Invitation(call=call, instance=self._media.choose(call.sip_call_id))
+        ksr.on_reply(ON_REPLY)
+        ksr.on_failure(ON_FAILURE)
+        if document is not None:
+            self._follow(replace(invitation, program=document.program))
+        else:
+            self._route_by_default(invitation, called)
+
+    def resume(self) -> None:
+        """Go on after a `<Pause>`, unless the caller gave up."""
+        invitation = kept()
+        if invitation is None or ksr.is_cancelled():
+            return
+        self._follow(invitation)
+
+    def replied(self) -> None:
+        """Look at a reply to the INVITE before it goes to the caller."""
+        invitation = kept()
+        if invitation is None:
+            return
+        status = ksr.number("$rs")
+        if ksr_proxy.is_natted():
+            ksr_proxy.note_real_contact()
+        if ksr_proxy.has_sdp():
+            self._media.reply(invitation.instance)
+        if 200 <= status < 300 and claim_report():
+            self._reports.answered(
+                invitation,
+                callee_tag=ksr.text("$tt"),
+                session_id=ksr.header("Session-ID"),
+            )
+
+    def failed(self) -> None:
+        """All branches failed: dial what the document says next, or let the caller know."""
+        invitation = kept()
+        if invitation is None:
+            return
+        status = ksr.failure_status()
+        if ksr.is_cancelled():
+            self._give_up(invitation, "cancelled")
+        elif invitation.program is not None and status not in CHALLENGES and status < 600:
+            self._follow(invitation)
+        else:
+            self._give_up(invitation, str(status))
+
+    def _new_call(self, called: str, account_sid: str) -> Call:
+        call_id = ksr.text("$ci")
+        return Call(
+            sid=make_call_sid(shard_of_call_id(call_id), secrets.token_hex(11)),
+            account_sid=account_sid,
+            sip_call_id=call_id,
+            number=called,
+            caller=_party("From", ksr.text("$ft")),
+            callee=_party("To", ""),
+            session_id=ksr.header("Session-ID") or None,
+            started_ms=now_ms(),
+        )
+
+    def _follow(self, invitation: Invitation) -> None:
+        """Follow the document to its next action."""
+        program = invitation.program or Program()
+        ahead = advance(program, invitation.position, invitation.orders)
+        unknown = tuple(
+            Notice(code=NO_SUCH_STREAM, text=f"Stop: no stream {name!r} was started")
+            for name in ahead.unknown_stops
+        )
+        has_more = ahead.position < len(program.steps)
+        invitation = replace(
+            invitation,
+            program=program if has_more else None,
+            position=ahead.position,
+            orders=ahead.pending,
+            notices=(*invitation.notices, *unknown),
+        )
+        match ahead.action:
+            case DialOut(targets=targets, timeout_s=timeout_s):
+                uris = [self._policy.target_uri(target) for target in targets]
+                self._dial(invitation, [uri for uri in uris if uri is not None], timeout_s)
+            case Wait(length_s=length_s):
+                # What is left may be nothing: then the call ends after the wait.
+                keep(replace(invitation, program=program))
+                if not ksr.resume_after(ON_RESUME, length_s):
+                    self._refuse(invitation, 500, "Server Internal Error")
+            case Refuse(status=status, reason=reason):
+                self._refuse(invitation, status, reason)
+
+    def _route_by_default(self, invitation: Invitation, called: str) -> None:
+        target = self._policy.default_target(
+            ksr.text("$ru"), called, is_to_us=ksr_proxy.is_to_us()
+        )
+        if target is None or not is_sip_uri(target):
+            self._refuse(invitation, 404, "Not Found")
+        else:
+            self._dial(invitation, [target], RING_S)
+
+    def _dial(self, invitation: Invitation, uris: list[str], timeout_s: int) -> None:
+        if not uris:
+            text = "Dial: a number needs [routing] gateway, which is not set"
+            notice = Notice(code=NO_GATEWAY, text=text)
+            invitation = replace(invitation, notices=(*invitation.notices, notice))
+            if invitation.program is not None:
+                self._follow(invitation)
+            else:
+                self._refuse(invitation, 480, "Temporarily Unavailable")
+            return
+        if not invitation.media:
+            invitation = self._anchor(invitation)
+        keep(invitation)
+        ksr.set_target(uris[0])
+        for uri in uris[1:]:
+            ksr.add_branch(uri)
+        ksr.on_reply(ON_REPLY)
+        ksr.on_failure(ON_FAILURE)
+        ksr.set_timers(invite_ms=timeout_s * 1000, reply_ms=min(timeout_s * 1000, SILENCE_MS))
+        if not ksr.relay():
+            self._refuse(invitation, 500, "Server Internal Error")
+
+    def _anchor(self, invitation: Invitation) -> Invitation:
+        """Offer the media to rtpengine, on the first dial only, and stay on the path."""
+        call = invitation.call
+        instance = self._media.offer(invitation.instance)
+        if instance is not None:
+            address = self._media.address(instance)
+            invitation = replace(
+                invitation,
+                instance=instance,
+                media=True,
+                call=replace(call, rtpengine=address),
+            )
+        path = Path(call.sid, invitation.instance)
+        ksr_proxy.record_route(make_parameter(self._route_key, call.sip_call_id, path))
+        return invitation
+
+    def _refuse(self, invitation: Invitation, status: int, reason: str) -> None:
+        keep(invitation)
+        self._give_up(invitation, str(status))
+        ksr.reply(status, reason)
+
+    def _give_up(self, invitation: Invitation, reason: str) -> None:
+        if invitation.media:
+            self._media.release(invitation.instance)
+        if reason not in map(str, CHALLENGES) and claim_report():
+            self._reports.failed(invitation, reason)
+
+
+def _party(header: str, tag: str) -> Party:
+    value = ksr.header(header)
+    try:
+        address = parse_name_addr(value)
+    except SipUriError:
+        return Party(name="", uri=value[:255], tag=tag)
+    return Party(name=address.display, uri=address.uri, tag=tag)

@@ -1,0 +1,66 @@
+"""The documents of called numbers: a short-lived cache, else Redis within 50 ms."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from siprec.numbers import candidates
+from siprec.record import RecordError, from_json
+from siprec.store import Store, StoreUnavailable
+from siprec.twiml_run import Program
+from siprec_kemi import ksr
+from siprec_kemi.clock import monotonic_s
+from siprec_kemi.proxy.breaker import Breaker
+
+FRESH_S = 1.5
+KEPT = 20_000
+# Connecting and asking together stay within the 50 ms that a call may pay once.
+TIMEOUT_S = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a called number follows."""
+
+    account_sid: str
+    program: Program
+
+
+class Documents:
+    """One per SIP worker. A Redis that does not answer leaves what was known last in force."""
+
+    def __init__(self, redis_url: str, prefix: str, breaker: Breaker) -> None:
+        self._store = Store.connect(redis_url, prefix, timeout_s=TIMEOUT_S)
+        self._breaker = breaker
+        self._known: OrderedDict[str, tuple[float, Document | None]] = OrderedDict()
+
+    def find(self, called: str) -> Document | None:
+        """Give the document of a called user part, None when the number has none."""
+        fresh_until, document = self._known.get(called, (0.0, None))
+        now = monotonic_s()
+        if now < fresh_until or self._breaker.is_open():
+            return document
+        try:
+            document = self._fetch(called)
+        except StoreUnavailable as error:
+            self._breaker.trip()
+            ksr.log("warning", f"number {called}: {error}; the last known document is used")
+            return document
+        except RecordError as error:
+            ksr.log("error", f"number {called}: its stored document is damaged: {error}")
+            document = None
+        self._keep(called, now + FRESH_S, document)
+        return document
+
+    def _fetch(self, called: str) -> Document | None:
+        if not candidates(called):
+            return None
+        number = self._store.find_number(called)
+        if number is None:
+            return None
+        return Document(number.account_sid, from_json(Program, number.program))
+
+    def _keep(self, called: str, fresh_until: float, document: Document | None) -> None:
+        self._known[called] = (fresh_until, document)
+        self._known.move_to_end(called)
+        while len(self._known) > KEPT:
+            self._known.popitem(last=False)

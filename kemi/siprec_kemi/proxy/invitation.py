@@ -1,0 +1,47 @@
+"""An INVITE on its way: the call it may become and how far its document has been followed.
+
+It travels in the transaction (an AVP), because the next handler may run in another worker.
+"""
+
+from dataclasses import dataclass
+
+from siprec.inbox import Notice
+from siprec.model import Call, StreamOrder
+from siprec.record import from_json, to_json
+from siprec.twiml_run import Program
+from siprec_kemi import ksr
+
+_INVITATION = "$avp(siprec)"
+_REPORTED = "$avp(siprec_reported)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """`program` is None when nothing of the document is left; `instance` is rtpengine's."""
+
+    call: Call
+    instance: int
+    program: Program | None = None
+    position: int = 0
+    orders: tuple[StreamOrder, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    media: bool = False
+
+
+def keep(invitation: Invitation) -> None:
+    """Write the invitation into the transaction."""
+    ksr.set_text(_INVITATION, to_json(invitation))
+
+
+def kept() -> Invitation | None:
+    """Read the invitation of the transaction at hand."""
+    stored = ksr.text(_INVITATION)
+    return from_json(Invitation, stored) if stored else None
+
+
+def claim_report() -> bool:
+    """Tell once per transaction that the outcome is to be reported; 2xx are repeated."""
+    if ksr.is_set(_REPORTED):
+        return False
+    ksr.set_text(_REPORTED, "1")
+    return True

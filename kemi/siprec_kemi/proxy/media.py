@@ -1,0 +1,49 @@
+"""The media of calls, anchored in rtpengine by Kamailio's own module: offer, answer, delete."""
+
+import zlib
+from collections.abc import Sequence
+
+from siprec_kemi import ksr, ksr_proxy
+
+FLAGS = "replace-origin replace-session-connection"
+
+
+class Media:
+    """The rtpengine instances, each a set of its own, so that a call stays with one."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        self._addresses = addresses
+
+    def choose(self, sip_call_id: str) -> int:
+        """Choose the instance of a new call, evenly."""
+        return zlib.crc32(sip_call_id.encode("utf-8", "surrogateescape")) % len(self._addresses)
+
+    def address(self, instance: int) -> str:
+        """Give the NG address (`host:port`) of an instance."""
+        return self._addresses[instance]
+
+    def offer(self, first: int) -> int | None:
+        """Anchor a new call at `first`, or the next instance that answers; None if none does."""
+        for step in range(len(self._addresses)):
+            instance = (first + step) % len(self._addresses)
+            if ksr_proxy.manage_media(instance, FLAGS):
+                return instance
+        ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
+        return None
+
+    def request(self, instance: int) -> None:
+        """Offer (re-INVITE, UPDATE) or answer (ACK, PRACK) inside a dialog."""
+        self._manage(instance)
+
+    def reply(self, instance: int) -> None:
+        """Answer, or offer when the request had none."""
+        self._manage(instance)
+
+    def _manage(self, instance: int) -> None:
+        if instance < len(self._addresses):
+            ksr_proxy.manage_media(instance, FLAGS)
+
+    def release(self, instance: int) -> None:
+        """Let rtpengine forget the call; deadlines there end what this misses."""
+        if instance < len(self._addresses):
+            ksr_proxy.release_media(instance)

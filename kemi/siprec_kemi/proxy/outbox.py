@@ -1,0 +1,147 @@
+"""The outbox: SIP workers throw reports in, one process appends them to Redis.
+
+A report is one non-blocking UDP datagram on loopback (a unix datagram socket queues only 10).
+While Redis is away reports wait here, bounded; those that do not fit are counted and alerted.
+"""
+
+import socket
+import struct
+from collections import deque
+
+from siprec.inbox import Entry, ReportsDropped, to_fields
+from siprec.keys import ShardKeys
+from siprec.store import Client, StoreUnavailable, connect, redis_errors
+from siprec_kemi import ksr
+from siprec_kemi.clock import monotonic_s, now_ms
+
+RECEIVE_BYTES = 16 * 1024 * 1024
+REPORT_BYTES = 65_000
+KEPT = 100_000
+KEPT_BYTES = 128 * 1024 * 1024
+BATCH = 256
+REDIS_TIMEOUT_S = 0.25
+RETRY_S = 0.2
+
+_SO_RXQ_OVFL = 40  # not in Python's socket module; counts what the kernel dropped
+_DROPS = struct.Struct("I")
+
+Item = tuple[int, str, str]  # shard, kind, data
+
+
+class OutboxFull(RuntimeError):
+    """The report could not be handed to the outbox."""
+
+
+class Outbox:
+    """Both ends. Made before Kamailio forks, so that every worker knows the port."""
+
+    def __init__(self) -> None:
+        self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._receiver.bind(("127.0.0.1", 0))
+        _widen(self._receiver)
+        self._receiver.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sender.setblocking(False)
+        self._sender.connect(self._receiver.getsockname())
+
+    def put(self, shard: int, entry: Entry) -> None:
+        """Hand a report over without waiting.
+
+        Raises:
+            OutboxFull: it is too long for a datagram, or the socket is full.
+        """
+        fields = to_fields(entry)
+        datagram = f"{shard:02x} {fields['t']} {fields['d']}".encode("utf-8", "surrogateescape")
+        if len(datagram) > REPORT_BYTES:
+            raise OutboxFull(f"a report of {len(datagram)} bytes is too long")
+        try:
+            self._sender.send(datagram)
+        except OSError as error:
+            raise OutboxFull(str(error)) from error
+
+    def serve(self, redis_url: str, prefix: str, node: str) -> None:
+        """Append reports to Redis, for ever. Runs in a process of its own."""
+        Drain(self._receiver, connect(redis_url, timeout_s=REDIS_TIMEOUT_S), prefix, node).run()
+
+
+class Drain:
+    """What waits, and its way to Redis."""
+
+    def __init__(
+        self, receiver: socket.socket, client: Client, prefix: str, node: str
+    ) -> None:
+        self._receiver = receiver
+        self._redis = client
+        self._prefix = prefix
+        self._node = node
+        self._waiting: deque[Item] = deque()
+        self._waiting_bytes = 0
+        self._dropped = 0
+        self._kernel_drops = 0
+        self._retry_at = 0.0
+
+    def run(self) -> None:
+        """Take what is there, append it in one pipeline, and again."""
+        while True:
+            self._receive()
+            if self._waiting and monotonic_s() >= self._retry_at:
+                self._append()
+
+    def _receive(self) -> None:
+        # What waits for Redis must not wait for another report.
+        self._receiver.settimeout(RETRY_S if self._waiting else None)
+        flags = 0
+        while True:
+            try:
+                data, ancillary, _, _ = self._receiver.recvmsg(REPORT_BYTES + 1, 64, flags)
+            except (BlockingIOError, TimeoutError):
+                return
+            for level, kind, value in ancillary:
+                if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
+                    self._note_kernel_drops(_DROPS.unpack_from(value)[0])
+            self._take(data)
+            flags = socket.MSG_DONTWAIT
+
+    def _note_kernel_drops(self, total: int) -> None:
+        self._dropped += (total - self._kernel_drops) & 0xFFFFFFFF
+        self._kernel_drops = total
+
+    def _take(self, data: bytes) -> None:
+        if len(self._waiting) >= KEPT or self._waiting_bytes + len(data) > KEPT_BYTES:
+            self._dropped += 1
+            return
+        shard, kind, text = data.decode("utf-8", "surrogateescape").split(" ", 2)
+        self._waiting.append((int(shard, 16), kind, text))
+        self._waiting_bytes += len(data)
+
+    def _append(self) -> None:
+        batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
+        try:
+            with redis_errors():
+                pipe = self._redis.pipeline(transaction=False)
+                for shard, kind, text in batch:
+                    pipe.xadd(ShardKeys(self._prefix, shard).inbox, {"t": kind, "d": text})
+                if self._dropped:
+                    lost = ReportsDropped(node=self._node, count=self._dropped, at_ms=now_ms())
+                    pipe.xadd(ShardKeys(self._prefix, 0).inbox, to_fields(lost))
+                pipe.execute()
+        except StoreUnavailable as error:
+            self._retry_at = monotonic_s() + RETRY_S
+            ksr.log("warning", f"outbox: {len(self._waiting)} reports wait: {error}")
+            return
+        if self._dropped:
+            ksr.log("error", f"outbox: {self._dropped} reports were dropped")
+            self._dropped = 0
+        for _ in batch:
+            _, _, text = self._waiting.popleft()
+            self._waiting_bytes -= len(text)
+        if not self._waiting:
+            self._waiting_bytes = 0
+
+
+def _widen(receiver: socket.socket) -> None:
+    force = 33  # SO_RCVBUFFORCE: past net.core.rmem_max, for a process that may
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, force, RECEIVE_BYTES)
+    except PermissionError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)

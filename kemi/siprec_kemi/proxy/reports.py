@@ -1,0 +1,80 @@
+"""Reports of what happened to a call, thrown into the outbox. They never delay the call."""
+
+from dataclasses import replace
+
+from siprec.inbox import ByeAnswered, CallAnswered, CallChanged, CallFailed, Entry, Notice
+from siprec.shard_store import ShardStore
+from siprec.sids import shard_of_sid
+from siprec.store import StoreUnavailable, connect
+from siprec_kemi import ksr
+from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy.breaker import Breaker
+from siprec_kemi.proxy.documents import TIMEOUT_S
+from siprec_kemi.proxy.invitation import Invitation
+from siprec_kemi.proxy.outbox import Outbox, OutboxFull
+
+MEDIA_FAILED = 32014
+
+
+class Reports:
+    """One per SIP worker."""
+
+    def __init__(self, outbox: Outbox, redis_url: str, prefix: str, breaker: Breaker) -> None:
+        self._outbox = outbox
+        self._direct = ShardStore(connect(redis_url, timeout_s=TIMEOUT_S), prefix, "proxy")
+        self._breaker = breaker
+
+    def answered(self, invitation: Invitation, *, callee_tag: str, session_id: str) -> None:
+        """Report a call answered; carries all that the offer knew."""
+        call = invitation.call
+        notices = invitation.notices
+        if not invitation.media:
+            text = "rtpengine did not anchor this call: it cannot be recorded"
+            notices = (*notices, Notice(code=MEDIA_FAILED, text=text))
+        call = replace(
+            call,
+            callee=replace(call.callee, tag=callee_tag),
+            session_id=call.session_id or session_id or None,
+            answered_ms=now_ms(),
+        )
+        self._report(
+            call.sid, CallAnswered(call=call, orders=invitation.orders, notices=notices)
+        )
+
+    def failed(self, invitation: Invitation, reason: str) -> None:
+        """Report a call that ended before an answer."""
+        call = replace(invitation.call, ended_ms=now_ms(), end_reason=reason)
+        self._report(call.sid, CallFailed(call=call, notices=invitation.notices))
+
+    def changed(self, call_sid: str) -> None:
+        """Report that the media of a call was renegotiated."""
+        self._report(call_sid, CallChanged(call_sid=call_sid, at_ms=now_ms()))
+
+    def bye_answered(self, call_sid: str, *, from_tag: str, to_tag: str, status: int) -> None:
+        """Report the final reply to a BYE."""
+        self._report(
+            call_sid,
+            ByeAnswered(
+                call_sid=call_sid,
+                from_tag=from_tag,
+                to_tag=to_tag,
+                status=status,
+                at_ms=now_ms(),
+            ),
+        )
+
+    def _report(self, call_sid: str, entry: Entry) -> None:
+        shard = shard_of_sid(call_sid)
+        try:
+            self._outbox.put(shard, entry)
+        except OutboxFull as error:
+            self._append(shard, entry, str(error))
+
+    def _append(self, shard: int, entry: Entry, why: str) -> None:
+        """Append straight to Redis what the outbox could not take."""
+        try:
+            if self._breaker.is_open():
+                raise StoreUnavailable("Redis is away")
+            self._direct.append([(shard, entry)])
+        except StoreUnavailable as error:
+            ksr.log("error", f"a report is lost: {why}, and {error}")

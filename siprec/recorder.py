@@ -1,0 +1,382 @@
+"""All calls of the shards that one controller owns, and what becomes of them. No I/O.
+
+The controller feeds inbox entries, events and time; it takes `Changes`, saves them, and only
+then carries the commands out.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from siprec import events as e
+from siprec import inbox as i
+from siprec.errors import SiprecError
+from siprec.model import Alert, AlertLevel, Call, Connector, Stream, StreamOrder, StreamState
+from siprec.settings import LimitSettings
+from siprec.sids import call_sid_of, make_stream_sid
+from siprec.step import begin, step
+from siprec.orders import check_order
+from siprec.verdict import Verdict
+
+UNKNOWN_CONNECTOR = 31940
+TOO_MANY_TRACKS = 31960
+DUPLICATE_NAME = 20001
+NO_SUCH_STREAM = 31952
+NOT_IN_PROGRESS = 21220
+REPORTS_LOST = 20503
+
+EARLY_ENDS_KEPT = 1_000
+
+# States in which a stream's name and tracks are taken; a stream that ends gives them back.
+RUNNING = (
+    StreamState.FORKING,
+    StreamState.INVITING,
+    StreamState.CONNECTING,
+    StreamState.RECORDING,
+)
+
+
+@dataclass(slots=True)
+class CallFile:
+    """A live call, its shard, its streams by sid."""
+
+    shard: int
+    call: Call
+    streams: dict[str, Stream] = field(default_factory=dict)
+
+    @property
+    def running(self) -> Iterator[Stream]:
+        """Go through the streams that hold a name and tracks."""
+        return (stream for stream in self.streams.values() if stream.state in RUNNING)
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the call ended and no stream has anything left to do."""
+        over = all(stream.state.is_final for stream in self.streams.values())
+        return over and not self.call.is_live
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a tick changed. Sets name calls and streams; the recorder has their values."""
+
+    calls: dict[str, CallFile] = field(default_factory=dict)
+    streams: dict[str, Stream] = field(default_factory=dict)
+    retired: dict[str, CallFile] = field(default_factory=dict)
+    alerts: list[tuple[int, Alert]] = field(default_factory=list)
+    verdicts: list[tuple[int, str, Verdict]] = field(default_factory=list)
+    commands: list[tuple[CallFile, str, e.Command]] = field(default_factory=list)
+    transitions: list[tuple[Stream, e.Event | None, Stream]] = field(default_factory=list)
+
+
+class Recorder:
+    """The calls and streams of a controller. `new_hex(n)` gives n random hex digits."""
+
+    def __init__(self, limits: LimitSettings, new_hex: Callable[[int], str]) -> None:
+        self._limits = limits
+        self._new_hex = new_hex
+        self._files: dict[str, CallFile] = {}
+        self._deadlines: list[tuple[int, str]] = []
+        self._early_ends: dict[str, i.ByeAnswered] = {}
+        self._changes = Changes()
+
+    # Shards come and go
+
+    def adopt(self, shard: int, calls: Iterable[tuple[Call, list[Stream]]], now_ms: int) -> None:
+        """Take over the live calls of a shard: replies to what was sent may be lost."""
+        for call, streams in calls:
+            file = CallFile(shard, call, {stream.sid: stream for stream in streams})
+            self._files[call.sid] = file
+            self._watch(call)
+            for stream in streams:
+                self.happen(stream.sid, e.OwnerChanged(), now_ms)
+            if not call.is_live:
+                for stream in streams:
+                    self.happen(stream.sid, e.CallOver(reason=call.end_reason or ""), now_ms)
+                self._retire_if_over(file)
+
+    def drop(self, shard: int) -> None:
+        """Forget a shard that is no longer ours."""
+        for sid in [sid for sid, file in self._files.items() if file.shard == shard]:
+            del self._files[sid]
+
+    # Reading
+
+    def file_of(self, stream_sid: str) -> CallFile | None:
+        """Give the call of a stream, None when it is not here."""
+        return self._files.get(call_sid_of(stream_sid))
+
+    def stream(self, stream_sid: str) -> Stream | None:
+        """Give a stream of a call that is here."""
+        file = self.file_of(stream_sid)
+        return None if file is None else file.streams.get(stream_sid)
+
+    def live_calls(self) -> list[CallFile]:
+        """List the calls that are here."""
+        return list(self._files.values())
+
+    def next_deadline_ms(self) -> int | None:
+        """Tell when `pass_time` has something to do."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def take_changes(self) -> Changes:
+        """Hand over what changed since the last time."""
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    # What happens
+
+    def apply(
+        self,
+        shard: int,
+        entry: i.Entry,
+        connector_of: Callable[[str, str], Connector | None],
+        now_ms: int,
+    ) -> None:
+        """Apply an inbox entry. `connector_of(account_sid, name)` looks connectors up."""
+        match entry:
+            case i.CallAnswered():
+                self._answered(shard, entry, connector_of, now_ms)
+            case i.CallFailed(call=call, notices=notices):
+                self._changes.retired[call.sid] = CallFile(shard, call)
+                self._notices(shard, call, notices, now_ms)
+            case i.CallChanged(call_sid=sid):
+                self._for_each_stream(sid, e.CallReoffered(), now_ms)
+            case i.ByeAnswered():
+                self._bye_answered(entry, now_ms)
+            case i.StartOrdered():
+                self._start_ordered(shard, entry, connector_of, now_ms)
+            case i.StopOrdered():
+                self._stop_ordered(shard, entry, now_ms)
+            case i.ReportsDropped(node=node, count=count):
+                text = f"the proxy of {node} dropped {count} reports while Redis was away"
+                self._alert(shard, "", REPORTS_LOST, text, now_ms)
+            case i.SrsRequested():
+                raise TypeError("requests of the SRS are answered by the dialog's controller")
+
+    def happen(self, stream_sid: str, event: e.Event, now_ms: int) -> None:
+        """Apply an event to a stream; one that is not here is not ours to change."""
+        file = self.file_of(stream_sid)
+        if file is None or stream_sid not in file.streams:
+            return
+        before = file.streams[stream_sid]
+        after, commands = step(before, event, now_ms)
+        if after is before and not commands:
+            return
+        self._put(file, after)
+        self._changes.transitions.append((before, event, after))
+        self._command(file, after, commands, now_ms)
+        self._retire_if_over(file)
+
+    def note_request(self, stream: Stream) -> None:
+        """Keep a stream whose dialog took a request of the SRS (its CSeq)."""
+        file = self.file_of(stream.sid)
+        if file is not None:
+            self._put(file, stream)
+
+    def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
+        """End a call and with it its streams; an ended or unknown call is left alone."""
+        file = self._files.get(call_sid)
+        if file is None or not file.call.is_live:
+            return
+        file.call = replace(file.call, ended_ms=now_ms, end_reason=reason)
+        self._changes.calls[call_sid] = file
+        self._for_each_stream(call_sid, e.CallOver(reason=reason), now_ms)
+        self._retire_if_over(file)
+
+    def pass_time(self, now_ms: int) -> None:
+        """Apply the deadlines that have come."""
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            due_ms, sid = heapq.heappop(self._deadlines)
+            if sid.startswith("CA"):
+                self.end_call(sid, "too-long", now_ms)
+                continue
+            stream = self.stream(sid)
+            if stream is not None and stream.deadline_ms == due_ms:
+                self.happen(sid, e.DeadlinePassed(), now_ms)
+
+    # Entries
+
+    def _answered(
+        self,
+        shard: int,
+        entry: i.CallAnswered,
+        connector_of: Callable[[str, str], Connector | None],
+        now_ms: int,
+    ) -> None:
+        call = entry.call
+        if call.sid in self._files:
+            return
+        file = CallFile(shard, call)
+        self._files[call.sid] = file
+        self._changes.calls[call.sid] = file
+        self._watch(call)
+        self._notices(shard, call, entry.notices, now_ms)
+        for order in entry.orders:
+            connector = connector_of(call.account_sid, order.connector_name)
+            verdict = self._start(file, order, connector, now_ms)
+            if not verdict.accepted:
+                self._alert(shard, call.sid, verdict.code or 0, verdict.text, now_ms, order=order)
+        early_end = self._early_ends.pop(call.sid, None)
+        if early_end is not None:
+            self._bye_answered(early_end, now_ms)
+
+    def _bye_answered(self, entry: i.ByeAnswered, now_ms: int) -> None:
+        file = self._files.get(entry.call_sid)
+        if file is None:
+            self._early_ends[entry.call_sid] = entry
+            if len(self._early_ends) > EARLY_ENDS_KEPT:
+                del self._early_ends[next(iter(self._early_ends))]
+            return
+        tags = {file.call.caller.tag, file.call.callee.tag}
+        if {entry.from_tag, entry.to_tag} == tags:
+            self.end_call(entry.call_sid, "bye", now_ms)
+
+    def _start_ordered(
+        self,
+        shard: int,
+        entry: i.StartOrdered,
+        connector_of: Callable[[str, str], Connector | None],
+        now_ms: int,
+    ) -> None:
+        file = self._files.get(entry.call_sid)
+        if file is None or not file.call.is_live:
+            text = f"call {entry.call_sid} is not in progress"
+            verdict = Verdict(accepted=False, code=NOT_IN_PROGRESS, text=text)
+        else:
+            connector = connector_of(file.call.account_sid, entry.order.connector_name)
+            verdict = self._start(file, entry.order, connector, now_ms)
+            if not verdict.accepted:
+                code = verdict.code or 0
+                self._alert(
+                    shard, entry.call_sid, code, verdict.text, now_ms, order=entry.order
+                )
+        self._changes.verdicts.append((shard, entry.request_id, verdict))
+
+    def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
+        stream = self.stream(entry.stream_sid)
+        if stream is None:
+            text = f"no stream {entry.stream_sid} on a live call"
+            verdict = Verdict(accepted=False, code=NO_SUCH_STREAM, text=text)
+        else:
+            verdict = Verdict(accepted=True, text="stopping", stream_sid=stream.sid)
+            self.happen(stream.sid, e.Stopped(), now_ms)
+        self._changes.verdicts.append((shard, entry.request_id, verdict))
+
+    def _start(
+        self, file: CallFile, order: StreamOrder, connector: Connector | None, now_ms: int
+    ) -> Verdict:
+        refusal = self._refusal(file, order, connector)
+        if refusal is not None or connector is None:
+            code, text = refusal or (UNKNOWN_CONNECTOR, "")
+            return Verdict(accepted=False, code=code, text=text)
+        begun = begin(
+            sid=make_stream_sid(file.call.sid, len(file.streams) + 1),
+            call_sid=file.call.sid,
+            account_sid=file.call.account_sid,
+            order=order,
+            srs_uri=connector.srs,
+            now_ms=now_ms,
+        )
+        self._put(file, begun.stream)
+        self._changes.transitions.append((begun.stream, None, begun.stream))
+        self._command(file, begun.stream, begun.commands, now_ms)
+        return Verdict(accepted=True, text="accepted", stream_sid=begun.stream.sid)
+
+    def _refusal(
+        self, file: CallFile, order: StreamOrder, connector: Connector | None
+    ) -> tuple[int, str] | None:
+        try:
+            check_order(order)
+        except SiprecError as error:
+            return getattr(error, "code", DUPLICATE_NAME), str(error)
+        if connector is None:
+            return UNKNOWN_CONNECTOR, f"connectorName: no connector {order.connector_name!r}"
+        if order.name and any(s.order.name == order.name for s in file.running):
+            return DUPLICATE_NAME, f"name: a stream {order.name!r} runs on this call already"
+        taken = sum(len(stream.order.track.sides) for stream in file.running)
+        limit = self._limits.tracks_per_call
+        if taken + len(order.track.sides) > limit:
+            return TOO_MANY_TRACKS, f"track: {taken} of at most {limit} tracks are taken"
+        return None
+
+    # Book-keeping
+
+    def _for_each_stream(self, call_sid: str, event: e.Event, now_ms: int) -> None:
+        file = self._files.get(call_sid)
+        for sid in list(file.streams) if file is not None else ():
+            self.happen(sid, event, now_ms)
+
+    def _put(self, file: CallFile, stream: Stream) -> None:
+        file.streams[stream.sid] = stream
+        self._changes.streams[stream.sid] = stream
+        if stream.deadline_ms is not None:
+            heapq.heappush(self._deadlines, (stream.deadline_ms, stream.sid))
+
+    def _command(
+        self, file: CallFile, stream: Stream, commands: Iterable[e.Command], now_ms: int
+    ) -> None:
+        for command in commands:
+            if isinstance(command, e.RaiseAlert):
+                self._alert(
+                    file.shard,
+                    file.call.sid,
+                    command.code,
+                    command.text,
+                    now_ms,
+                    order=stream.order,
+                    stream_sid=stream.sid,
+                    level=command.level,
+                )
+            else:
+                self._changes.commands.append((file, stream.sid, command))
+
+    def _notices(
+        self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int
+    ) -> None:
+        for notice in notices:
+            self._alert(
+                shard,
+                call.sid,
+                notice.code,
+                notice.text,
+                now_ms,
+                account_sid=call.account_sid,
+            )
+
+    def _alert(
+        self,
+        shard: int,
+        call_sid: str,
+        code: int,
+        text: str,
+        now_ms: int,
+        *,
+        order: StreamOrder | None = None,
+        stream_sid: str | None = None,
+        account_sid: str = "",
+        level: AlertLevel = AlertLevel.ERROR,
+    ) -> None:
+        file = self._files.get(call_sid)
+        alert = Alert(
+            sid=f"NO{shard:02x}{self._new_hex(30)}",
+            account_sid=file.call.account_sid if file is not None else account_sid,
+            code=code,
+            level=level,
+            text=text,
+            created_ms=now_ms,
+            call_sid=call_sid or None,
+            stream_sid=stream_sid,
+            connector_name=order.connector_name if order is not None else None,
+        )
+        self._changes.alerts.append((shard, alert))
+
+    def _watch(self, call: Call) -> None:
+        if call.answered_ms is not None:
+            due_ms = call.answered_ms + self._limits.call_s * 1000
+            heapq.heappush(self._deadlines, (due_ms, call.sid))
+
+    def _retire_if_over(self, file: CallFile) -> None:
+        if file.is_over and self._files.pop(file.call.sid, None) is not None:
+            self._changes.calls.pop(file.call.sid, None)
+            self._changes.retired[file.call.sid] = file

@@ -1,0 +1,206 @@
+"""The Redis store as controllers use it: leases of shards, their inboxes, and saves.
+
+Every save checks the epoch of the lease in the same script that writes, so that a controller
+that lost a shard without noticing cannot write (design: one writer per call).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from siprec.inbox import Entry, to_fields
+from siprec.keys import ShardKeys, controllers_key
+from siprec.model import Alert, Call, Stream
+from siprec.record import from_json, to_json
+from siprec.store import Client, redis_errors
+from siprec.verdict import Verdict
+
+LEASE_MS = 4_000
+ALERTS_KEPT = 500
+REPLY_S = 60
+
+# KEYS: epoch, lease. ARGV: owner, epoch, then commands as (count, word, word, …).
+_SAVE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[2] or redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local at = 3
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  redis.call(unpack(ARGV, at + 1, at + count))
+  at = at + count + 1
+end
+return 1
+"""
+
+# KEYS: lease, epoch, cursor. ARGV: owner, lease in ms. Gives epoch and cursor, or nothing.
+_ACQUIRE = """
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return false end
+return {redis.call('INCR', KEYS[2]), redis.call('GET', KEYS[3]) or '0-0'}
+"""
+
+# KEYS: lease. ARGV: owner, lease in ms (0 gives it back).
+_RENEW = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 1
+"""
+
+# KEYS: controllers. ARGV: own name, lease in ms. Gives the living, after adding oneself.
+_ATTEND = """
+local now = redis.call('TIME')
+local ms = now[1] * 1000 + math.floor(now[2] / 1000)
+redis.call('ZADD', KEYS[1], ms + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ms)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A lease just acquired: the shard, its epoch, and the inbox id to read after."""
+
+    shard: int
+    epoch: int
+    cursor: str
+
+
+@dataclass(slots=True)
+class Save:
+    """What a tick writes to one shard, all or nothing."""
+
+    keys: ShardKeys
+    epoch: int
+    words: list[str] = field(default_factory=list)
+
+    def _add(self, *words: str | int) -> None:
+        self.words.append(str(len(words)))
+        self.words.extend(str(word) for word in words)
+
+    def cursor(self, entry_id: str) -> None:
+        """Note the last applied inbox entry and trim the inbox below it."""
+        self._add("SET", self.keys.cursor, entry_id)
+        self._add("XTRIM", self.keys.inbox, "MINID", _after(entry_id))
+
+    def call(self, call: Call) -> None:
+        """Write a call that is live."""
+        self._add("HSET", self.keys.call(call.sid), "call", to_json(call))
+        self._add("SADD", self.keys.live, call.sid)
+
+    def stream(self, stream: Stream) -> None:
+        """Write a stream."""
+        self._add("HSET", self.keys.call(stream.call_sid), stream.sid, to_json(stream))
+
+    def retire(self, call: Call, history_s: int) -> None:
+        """Write a call of which nothing lives any more; it is forgotten after `history_s`."""
+        ended_ms = call.ended_ms or 0
+        self._add("HSET", self.keys.call(call.sid), "call", to_json(call))
+        self._add("SREM", self.keys.live, call.sid)
+        self._add("EXPIRE", self.keys.call(call.sid), history_s)
+        self._add("ZREMRANGEBYSCORE", self.keys.ended, 0, ended_ms - history_s * 1000)
+        self._add("ZADD", self.keys.ended, ended_ms, call.sid)
+        self._add("EXPIRE", self.keys.ended, history_s)
+
+    def alert(self, alert: Alert) -> None:
+        """Append an alert."""
+        self._add("XADD", self.keys.alerts, "MAXLEN", "~", ALERTS_KEPT, "*", "d", to_json(alert))
+
+    def verdict(self, request_id: str, verdict: Verdict) -> None:
+        """Answer an order."""
+        self._add("RPUSH", self.keys.reply(request_id), to_json(verdict))
+        self._add("EXPIRE", self.keys.reply(request_id), REPLY_S)
+
+
+class ShardStore:
+    """Leases, inboxes and saves of one controller, `owner`, unique per process life."""
+
+    def __init__(self, client: Client, prefix: str, owner: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+        self._owner = owner
+
+    def keys(self, shard: int) -> ShardKeys:
+        """Name the keys of a shard."""
+        return ShardKeys(self._prefix, shard)
+
+    def attend(self) -> list[str]:
+        """Say that this controller lives; give the names of all that do."""
+        with redis_errors():
+            living: list[str] = self._redis.eval(
+                _ATTEND, 1, controllers_key(self._prefix), self._owner, LEASE_MS
+            )
+        return living
+
+    def acquire(self, shards: Iterable[int], at_most: int) -> list[Grant]:
+        """Take up to `at_most` leases that are free among `shards`."""
+        grants: list[Grant] = []
+        wanted = list(shards)
+        with redis_errors():
+            while wanted and len(grants) < at_most:
+                ask, wanted = wanted[: at_most - len(grants)], wanted[at_most - len(grants) :]
+                for shard, reply in zip(ask, self._acquire(ask), strict=True):
+                    if reply is not None:
+                        grants.append(Grant(shard, int(reply[0]), reply[1]))
+        return grants
+
+    def _acquire(self, shards: Sequence[int]) -> list[Any]:
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in shards:
+            keys = self.keys(shard)
+            pipe.eval(_ACQUIRE, 3, keys.lease, keys.epoch, keys.cursor, self._owner, LEASE_MS)
+        replies: list[Any] = pipe.execute()
+        return replies
+
+    def renew(self, shards: Sequence[int]) -> list[int]:
+        """Renew leases; give the shards that are no longer ours."""
+        return self._renew(shards, LEASE_MS)
+
+    def release(self, shards: Sequence[int]) -> None:
+        """Give leases back so that another controller can take them at once."""
+        self._renew(shards, 0)
+
+    def _renew(self, shards: Sequence[int], lease_ms: int) -> list[int]:
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in shards:
+                pipe.eval(_RENEW, 1, self.keys(shard).lease, self._owner, lease_ms)
+            replies = pipe.execute()
+        return [shard for shard, kept in zip(shards, replies, strict=True) if not kept]
+
+    def load(self, shard: int) -> list[tuple[Call, list[Stream]]]:
+        """Read the live calls of a shard just taken over."""
+        with redis_errors():
+            sids = sorted(self._redis.smembers(self.keys(shard).live))
+            pipe = self._redis.pipeline(transaction=False)
+            for sid in sids:
+                pipe.hgetall(self.keys(shard).call(sid))
+            hashes = pipe.execute()
+        calls = []
+        for fields in hashes:
+            text = fields.pop("call", None)
+            if text is not None:
+                streams = [from_json(Stream, each) for _, each in sorted(fields.items())]
+                calls.append((from_json(Call, text), streams))
+        return calls
+
+    def commit(self, saves: Sequence[Save]) -> list[int]:
+        """Write what a tick changed; give the shards that refused, for they are not ours."""
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for save in saves:
+                keys = save.keys
+                pipe.eval(_SAVE, 2, keys.epoch, keys.lease, self._owner, save.epoch, *save.words)
+            replies = pipe.execute()
+        return [s.keys.shard for s, kept in zip(saves, replies, strict=True) if not kept]
+
+    def append(self, entries: Sequence[tuple[int, Entry]]) -> None:
+        """Append entries to the inboxes of their shards, in order."""
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard, entry in entries:
+                pipe.xadd(self.keys(shard).inbox, to_fields(entry))
+            pipe.execute()
+
+
+def _after(entry_id: str) -> str:
+    """Give the smallest Stream id above `entry_id`."""
+    time, _, sequence = entry_id.partition("-")
+    return f"{time}-{int(sequence or 0) + 1}"

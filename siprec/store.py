@@ -1,0 +1,255 @@
+"""The Redis store as people use it: connectors, numbers, reading calls and streams, orders.
+
+Controllers write calls and streams through `siprec.shard_store`; nobody else does. This and
+that module are the only rooms of `siprec` that do I/O.
+"""
+
+import heapq
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from siprec.inbox import Entry, StartOrdered, StopOrdered, to_fields
+from siprec.keys import ShardKeys, connectors_key, numbers_key
+from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder
+from siprec.numbers import candidates
+from siprec.record import from_json, to_json
+from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
+from siprec.verdict import Verdict
+
+Client = Any  # redis-py's own annotations answer sync and async alike
+
+
+class StoreUnavailable(RuntimeError):
+    """Redis cannot be reached or refused. The message says why."""
+
+
+class NoVerdict(RuntimeError):
+    """No controller answered an order in time: the SRC role may be down."""
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Turn redis-py's errors into ours."""
+    try:
+        yield
+    except redis.RedisError as error:
+        raise StoreUnavailable(f"Redis: {error}") from error
+
+
+def connect(url: str, *, timeout_s: float = 5.0) -> Client:
+    """Open a client without retries and with one time limit (s) for connect and reply."""
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class Store:
+    """Connectors, numbers, reading and ordering. Thread-safe as the client is."""
+
+    def __init__(self, client: Client, prefix: str) -> None:
+        self._redis = client
+        self._prefix = prefix
+
+    @classmethod
+    def connect(cls, url: str, prefix: str, *, timeout_s: float = 5.0) -> Self:
+        """Open the store at a Redis URL. The caller closes it."""
+        return cls(connect(url, timeout_s=timeout_s), prefix)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Connectors and numbers
+
+    def put_connector(self, connector: Connector) -> None:
+        """Add or replace a connector. The caller has checked it."""
+        key = connectors_key(self._prefix, connector.account_sid)
+        with redis_errors():
+            self._redis.hset(key, connector.name, to_json(connector))
+
+    def connector(self, account_sid: str, name: str) -> Connector | None:
+        """Give a connector, None when there is none of that name."""
+        with redis_errors():
+            text = self._redis.hget(connectors_key(self._prefix, account_sid), name)
+        return None if text is None else from_json(Connector, text)
+
+    def connectors(self, account_sid: str) -> list[Connector]:
+        """List the connectors of an account by name."""
+        with redis_errors():
+            texts = self._redis.hvals(connectors_key(self._prefix, account_sid))
+        return sorted((from_json(Connector, text) for text in texts), key=lambda c: c.name)
+
+    def delete_connector(self, account_sid: str, name: str) -> bool:
+        """Delete a connector; False when there was none. Running streams go on."""
+        with redis_errors():
+            return bool(self._redis.hdel(connectors_key(self._prefix, account_sid), name))
+
+    def put_number(self, number: Number) -> None:
+        """Add or replace a number. New calls follow it within two seconds."""
+        with redis_errors():
+            self._redis.hset(numbers_key(self._prefix), number.pattern, to_json(number))
+
+    def number(self, pattern: str) -> Number | None:
+        """Give the number set under exactly that pattern."""
+        with redis_errors():
+            text = self._redis.hget(numbers_key(self._prefix), pattern)
+        return None if text is None else from_json(Number, text)
+
+    def find_number(self, called: str) -> Number | None:
+        """Give the number that a called user part follows: exact, longest prefix, `*`."""
+        with redis_errors():
+            texts = self._redis.hmget(numbers_key(self._prefix), candidates(called))
+        best = next((text for text in texts if text is not None), None)
+        return None if best is None else from_json(Number, best)
+
+    def numbers(self, account_sid: str) -> list[Number]:
+        """List the numbers of an account by pattern."""
+        with redis_errors():
+            texts = self._redis.hvals(numbers_key(self._prefix))
+        found = (from_json(Number, text) for text in texts)
+        return sorted((n for n in found if n.account_sid == account_sid), key=lambda n: n.pattern)
+
+    def delete_number(self, pattern: str) -> bool:
+        """Delete a number; False when there was none."""
+        with redis_errors():
+            return bool(self._redis.hdel(numbers_key(self._prefix), pattern))
+
+    # Calls, streams, alerts
+
+    def _keys(self, shard: int) -> ShardKeys:
+        return ShardKeys(self._prefix, shard)
+
+    def call(self, sid: str) -> Call | None:
+        """Give a call.
+
+        Raises:
+            SidError: not a call's sid.
+        """
+        if not sid.startswith("CA"):
+            raise SidError(sid, "CA")
+        with redis_errors():
+            text = self._redis.hget(self._keys(shard_of_sid(sid)).call(sid), "call")
+        return None if text is None else from_json(Call, text)
+
+    def stream(self, sid: str) -> Stream | None:
+        """Give a stream.
+
+        Raises:
+            SidError: not a stream's sid.
+        """
+        call_sid = call_sid_of(sid)
+        with redis_errors():
+            text = self._redis.hget(self._keys(shard_of_sid(sid)).call(call_sid), sid)
+        return None if text is None else from_json(Stream, text)
+
+    def calls(self, live_only: bool = True) -> list[Call]:
+        """List calls, newest first."""
+        calls = [call for call, _ in self._all_calls(live_only) if call is not None]
+        if live_only:
+            calls = [call for call in calls if call.is_live]
+        return sorted(calls, key=lambda call: (call.started_ms, call.sid), reverse=True)
+
+    def streams(self, call_sid: str | None = None, live_only: bool = False) -> list[Stream]:
+        """List the streams of a call, or of all calls, newest first."""
+        if call_sid is None:
+            found = [s for _, streams in self._all_calls(live_only) for s in streams]
+        else:
+            with redis_errors():
+                key = self._keys(shard_of_sid(call_sid)).call(call_sid)
+                found = _streams_of(self._redis.hgetall(key))
+        if live_only:
+            found = [stream for stream in found if not stream.state.is_final]
+        return sorted(found, key=lambda stream: (stream.created_ms, stream.sid), reverse=True)
+
+    def _all_calls(self, live_only: bool) -> Iterable[tuple[Call | None, list[Stream]]]:
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(SHARDS):
+                pipe.smembers(self._keys(shard).live)
+                if not live_only:
+                    pipe.zrange(self._keys(shard).ended, 0, -1)
+            sids = sorted({sid for members in pipe.execute() for sid in members})
+            pipe = self._redis.pipeline(transaction=False)
+            for sid in sids:
+                pipe.hgetall(self._keys(shard_of_sid(sid)).call(sid))
+            hashes = pipe.execute()
+        for fields in hashes:
+            text = fields.get("call")
+            yield (None if text is None else from_json(Call, text), _streams_of(fields))
+
+    def alerts(self, limit: int = 50) -> list[Alert]:
+        """List the newest alerts, newest first."""
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(SHARDS):
+                pipe.xrevrange(self._keys(shard).alerts, count=limit)
+            pages = pipe.execute()
+        alerts = (from_json(Alert, fields["d"]) for page in pages for _, fields in page)
+        return heapq.nlargest(limit, alerts, key=lambda alert: (alert.created_ms, alert.sid))
+
+    # Orders
+
+    def order_start(self, call_sid: str, order: StreamOrder, timeout_s: float = 5.0) -> Verdict:
+        """Ask for a stream on a live call and wait until it is accepted or refused.
+
+        Raises:
+            SidError, NoVerdict, StoreUnavailable.
+        """
+        request_id = secrets.token_hex(16)
+        entry = StartOrdered(request_id=request_id, call_sid=call_sid, order=order)
+        return self._order(shard_of_sid(call_sid), request_id, entry, timeout_s)
+
+    def order_stop(self, stream_sid: str, timeout_s: float = 5.0) -> Verdict:
+        """Ask for the end of a stream and wait until that is accepted or refused.
+
+        Raises:
+            SidError, NoVerdict, StoreUnavailable.
+        """
+        request_id = secrets.token_hex(16)
+        entry = StopOrdered(request_id=request_id, stream_sid=stream_sid)
+        return self._order(shard_of_sid(stream_sid), request_id, entry, timeout_s)
+
+    def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
+        keys = self._keys(shard)
+        with redis_errors():
+            self._redis.xadd(keys.inbox, to_fields(entry))
+            popped = self._redis.blpop([keys.reply(request_id)], timeout=timeout_s)
+        if popped is None:
+            raise NoVerdict(f"no controller answered within {timeout_s:g} s")
+        return from_json(Verdict, popped[1])
+
+    # Operation
+
+    def leased_shards(self) -> int:
+        """Count the shards that a controller owns; the SRC role is ready when all 64 are."""
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            for shard in range(SHARDS):
+                pipe.exists(self._keys(shard).lease)
+            return sum(pipe.execute())
+
+
+def _streams_of(fields: dict[str, str]) -> list[Stream]:
+    return [from_json(Stream, text) for name, text in fields.items() if name != "call"]
