@@ -1,0 +1,38 @@
+# `make help` lists the targets.
+
+BIN = .venv/bin
+PYTEST = $(BIN)/pytest
+# Only folders that hold Python: mypy refuses others.
+CODE = siprec kemi rtpengine control srs tests $(if $(wildcard bench/*.py),bench)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup:  ## install what is missing: Debian packages, .venv
+	@deploy/setup.sh
+
+demo: setup  ## record one call between two endpoints that speak, and show what happened
+	$(BIN)/python -m siprec_control.demo
+
+# The tests that measure time run after the others, by themselves. 5: there is none.
+test: setup  ## run all tests
+	$(PYTEST) -n 2 -m "not alone"
+	$(PYTEST) -n 0 -m alone || test $$? -eq 5
+
+lint: setup  ## check format, style, types, imports, spelling and shell scripts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/codespell
+	git ls-files -z '*.sh' .ci/run | xargs -0 shellcheck
+
+format: setup  ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## load the stack with calls and print a table
+	$(BIN)/python bench/run.py
