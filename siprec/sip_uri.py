@@ -110,13 +110,15 @@ def parse_srs_uri(text: str) -> SipUri:
     Raises:
         SipUriError: not usable for this; names the part or the URI parameter.
     """
-    uri = parse_uri(text)
+    head, at, tail = text.rpartition("@")
+    uri = parse_uri(f"{head}{at}{tail.replace('&', ';')}")
     if uri.scheme != "sip":
         raise SipUriError("scheme", "sips: is not supported yet, use sip:")
     if uri.headers:
         raise SipUriError("headers", "are not allowed in the URI of a recorder")
     transport = None
-    for name, value in _srs_params(uri):
+    for key, value in uri.params:
+        name = key.lower()
         if name in ("secure", "edge"):
             raise SipUriError(name, f"the parameter {name}= is not supported yet")
         if name != "transport":
@@ -208,14 +210,6 @@ def _param(text: str) -> tuple[str, str | None]:
     if not _PARAM.fullmatch(name) or (equals and not _PARAM.fullmatch(value)):
         raise SipUriError("params", f"{text!r} is not a URI parameter")
     return name, value if equals else None
-
-
-def _srs_params(uri: SipUri) -> list[tuple[str, str | None]]:
-    # "sip:srs.example.com;secure=true&edge=ashburn" is written by hand and means two.
-    # RFC 3261 lets "&" stand in a value, so the parts come apart here and not in parse_uri().
-    text = "&".join(name if value is None else f"{name}={value}" for name, value in uri.params)
-    pairs = [part.partition("=") for part in text.split("&") if part]
-    return [(name.lower(), value if equals else None) for name, equals, value in pairs]
 
 
 def _display(text: str) -> tuple[str, str]:
