@@ -35,7 +35,6 @@ _SIP_HEADERS = """
     session-id rseq rack event o subscription-state refer-to r referred-by b replaces join
     target-dialog identity y identity-info n user-agent server date timestamp warning
     retry-after reason privacy p-asserted-identity p-preferred-identity service-route
-    request-disposition d accept-contact a reject-contact j
 """
 FORBIDDEN_HEADERS = frozenset(_SIP_HEADERS.split())
 
