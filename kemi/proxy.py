@@ -77,9 +77,7 @@ class Proxy:
     def ksr_outbox(self, message: Any, name: str) -> None:
         """Run the outbox in its own process, for ever."""
         settings = self._runtime.settings
-        self._outbox.serve(
-            settings.redis.url or "", settings.redis.prefix, self._runtime.node
-        )
+        self._outbox.serve(settings.redis.url or "", settings.redis.prefix, self._runtime.node)
 
 
 def mod_init() -> Proxy:

@@ -103,6 +103,28 @@ class SrsRequested:
     body: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrsReplied:
+    """A reply to a request of ours, or 408 of our own (`is_timeout`) when there was none.
+
+    SIP workers hand it to the controller of their node; it goes through the inbox only when
+    that node has none for the shard. `routes` are the Record-Route values, top to bottom.
+    """
+
+    call_id: str
+    method: str
+    cseq: int
+    status: int
+    reason: str = ""
+    is_timeout: bool = False
+    from_tag: str = ""
+    to_tag: str = ""
+    contact: str = ""
+    routes: tuple[str, ...] = ()
+    content_type: str = ""
+    body: str = ""
+
+
 Entry = (
     CallAnswered
     | CallFailed
@@ -112,6 +134,7 @@ Entry = (
     | StopOrdered
     | ReportsDropped
     | SrsRequested
+    | SrsReplied
 )
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -123,6 +146,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "stop-ordered": StopOrdered,
     "reports-dropped": ReportsDropped,
     "srs-requested": SrsRequested,
+    "srs-replied": SrsReplied,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

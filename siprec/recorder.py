@@ -12,10 +12,10 @@ from siprec import events as e
 from siprec import inbox as i
 from siprec.errors import SiprecError
 from siprec.model import Alert, AlertLevel, Call, Connector, Stream, StreamOrder, StreamState
+from siprec.orders import check_order
 from siprec.settings import LimitSettings
 from siprec.sids import call_sid_of, make_stream_sid
 from siprec.step import begin, step
-from siprec.orders import check_order
 from siprec.verdict import Verdict
 
 UNKNOWN_CONNECTOR = 31940
@@ -151,8 +151,8 @@ class Recorder:
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._alert(shard, "", REPORTS_LOST, text, now_ms)
-            case i.SrsRequested():
-                raise TypeError("requests of the SRS are answered by the dialog's controller")
+            case i.SrsRequested() | i.SrsReplied():
+                raise TypeError("messages of the SRS are read by siprec.srs_dialog")
 
     def happen(self, stream_sid: str, event: e.Event, now_ms: int) -> None:
         """Apply an event to a stream; one that is not here is not ours to change."""
@@ -248,9 +248,7 @@ class Recorder:
             verdict = self._start(file, entry.order, connector, now_ms)
             if not verdict.accepted:
                 code = verdict.code or 0
-                self._alert(
-                    shard, entry.call_sid, code, verdict.text, now_ms, order=entry.order
-                )
+                self._alert(shard, entry.call_sid, code, verdict.text, now_ms, order=entry.order)
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
@@ -331,9 +329,7 @@ class Recorder:
             else:
                 self._changes.commands.append((file, stream.sid, command))
 
-    def _notices(
-        self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int
-    ) -> None:
+    def _notices(self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int) -> None:
         for notice in notices:
             self._alert(
                 shard,

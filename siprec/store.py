@@ -48,6 +48,7 @@ def connect(url: str, *, timeout_s: float = 5.0) -> Client:
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        protocol=2,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),

@@ -57,7 +57,7 @@ class Prober:
         pending = list(self._probes)
         while pending and not self._cancelled.is_set():
             for probe in tuple(pending):
-                why = probe.ask()
+                why = _answer(probe)
                 if why is None:
                     pending.remove(probe)
                     self._missing.pop(probe.name)
@@ -66,6 +66,13 @@ class Prober:
             if pending:
                 self._cancelled.wait(_PAUSE_S)
         self._on_done()
+
+
+def _answer(probe: Probe) -> str | None:
+    try:
+        return probe.ask()
+    except Exception as error:  # The end of this thread would be a wait without a reason.
+        return f"{type(error).__name__}: {error}"
 
 
 def probes(runtime: Runtime) -> tuple[list[Probe], list[Probe]]:

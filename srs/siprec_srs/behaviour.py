@@ -1,6 +1,6 @@
 """What the switches of the command line ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from siprec_srs.transaction import Timers
@@ -19,7 +19,7 @@ class Behaviour:
     quiet: bool = False
     no_media: bool = False
     max_sessions: int = 0
-    timers: Timers = Timers()
+    timers: Timers = field(default_factory=Timers)
     refuse: tuple[int, str] | None = None
     redirect: str = ""
     silent: bool = False

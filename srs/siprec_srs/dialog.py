@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from siprec_srs.address import host_port, parse_name_addr, parse_uri, parse_via
+from siprec_srs.errors import ParseError
 from siprec_srs.message import Header, Request, Response
 from siprec_srs.transport import Flow
 
@@ -64,6 +65,14 @@ def _with_tag(to: str, tag: str) -> str:
     return f"{to};tag={tag}"
 
 
+def _target(message: Request | Response) -> str:
+    contacts = message.values("Contact")
+    try:
+        return parse_name_addr(contacts[0]).uri if contacts else ""
+    except ParseError:
+        return ""
+
+
 @dataclass(slots=True, kw_only=True)
 class Dialog:
     """One dialog that a peer began. Route set and remote target as RFC 3261 §12.1.1 says."""
@@ -89,7 +98,7 @@ class Dialog:
             remote_tag=parse_name_addr(invite.need("From")).tag,
             local=_with_tag(invite.need("To"), tag),
             remote=invite.need("From"),
-            target=parse_name_addr(invite.values("Contact")[0]).uri,
+            target=_target(invite),
             routes=invite.values("Record-Route"),
             contact=contact,
             remote_cseq=invite.cseq[0],
@@ -97,9 +106,7 @@ class Dialog:
 
     def refresh_target(self, message: Request | Response) -> None:
         """Take a new remote target from a re-INVITE, an UPDATE or their 2xx (§12.2)."""
-        contacts = message.values("Contact")
-        if contacts:
-            self.target = parse_name_addr(contacts[0]).uri
+        self.target = _target(message) or self.target
 
     def next_hop(self) -> tuple[str, str, int]:
         """Return transport, host and port of the next hop. Raises: ParseError."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 
@@ -124,7 +124,8 @@ def _fits_schema(root: etree._Element, verdict: Verdict) -> bool:
     schema = _schema()
     if schema.validate(root):
         return True
-    for entry in schema.error_log:
+    log: Any = schema.error_log
+    for entry in log:
         text = re.sub(r"\{[^}]*\}", "", entry.message)
         verdict.errors.append(f"line {entry.line}: {text}")
     return False

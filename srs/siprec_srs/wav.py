@@ -69,7 +69,7 @@ class WavWriter:
             self._fd = -1
 
 
-def _samples(fd: int, start: int, count: int) -> array[int]:
+def _samples(fd: int, start: int, count: int) -> "array[int]":
     """Read samples from a mono file; before its start and behind its end is silence."""
     first = max(0, start)
     wanted = start + count - first

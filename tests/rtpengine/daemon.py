@@ -13,6 +13,7 @@ from rtpengine_ng.messages import ping, statistics
 CONF = Path(__file__).parents[2] / "rtpengine" / "rtpengine.conf"
 _READY_S = 10.0
 _STOP_S = 10.0
+_PORTS_S = 2.0
 # Below the ephemeral ports of Linux, so that no other socket comes into a range by chance.
 _RANGES = range(20000, 32000, 400)
 
@@ -101,6 +102,17 @@ class Rtpengine:
             assert isinstance(ports["used"], int)
             used += ports["used"]
         return used
+
+    def ports_come_to(self, used: int) -> bool:
+        """Tell whether so many RTP ports are taken, now or within two seconds.
+
+        rtpengine may answer `delete` a moment before the ports are free.
+        """
+        give_up = time.monotonic() + _PORTS_S
+        while self.ports_used() != used:
+            if time.monotonic() > give_up:
+                return False
+        return True
 
     def _answers(self) -> bool:
         try:

@@ -144,9 +144,7 @@ class Calls:
                 self._refuse(invitation, status, reason)
 
     def _route_by_default(self, invitation: Invitation, called: str) -> None:
-        target = self._policy.default_target(
-            ksr.text("$ru"), called, is_to_us=ksr_proxy.is_to_us()
-        )
+        target = self._policy.default_target(ksr.text("$ru"), called, is_to_us=ksr_proxy.is_to_us())
         if target is None or not is_sip_uri(target):
             self._refuse(invitation, 404, "Not Found")
         else:

@@ -82,9 +82,7 @@ class Dialogs:
         if path is None or status in CHALLENGES:
             return
         from_tag, to_tag = ksr.text("$ft"), ksr.text("$tt")
-        self._reports.bye_answered(
-            path.call_sid, from_tag=from_tag, to_tag=to_tag, status=status
-        )
+        self._reports.bye_answered(path.call_sid, from_tag=from_tag, to_tag=to_tag, status=status)
         # rtpengine looks at the tags: a BYE of a stranger releases nothing.
         self._media.release(path.instance)
 

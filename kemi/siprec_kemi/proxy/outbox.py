@@ -67,9 +67,7 @@ class Outbox:
 class Drain:
     """What waits, and its way to Redis."""
 
-    def __init__(
-        self, receiver: socket.socket, client: Client, prefix: str, node: str
-    ) -> None:
+    def __init__(self, receiver: socket.socket, client: Client, prefix: str, node: str) -> None:
         self._receiver = receiver
         self._redis = client
         self._prefix = prefix

@@ -45,9 +45,7 @@ class Policy:
         return f"{scheme}:{number}@{rest.rpartition('@')[2]}"
 
 
-def _is_in(
-    source: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
-) -> bool:
+def _is_in(source: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
     try:
         address = ipaddress.ip_address(source.strip("[]"))
     except ValueError:

@@ -37,9 +37,7 @@ class Reports:
             session_id=call.session_id or session_id or None,
             answered_ms=now_ms(),
         )
-        self._report(
-            call.sid, CallAnswered(call=call, orders=invitation.orders, notices=notices)
-        )
+        self._report(call.sid, CallAnswered(call=call, orders=invitation.orders, notices=notices))
 
     def failed(self, invitation: Invitation, reason: str) -> None:
         """Report a call that ended before an answer."""

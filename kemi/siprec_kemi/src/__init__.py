@@ -1,0 +1,1 @@
+"""The SRC role: controllers that own shards, and the SIP side of SIPREC dialogs."""

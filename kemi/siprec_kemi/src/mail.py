@@ -1,0 +1,70 @@
+"""Datagrams from the SIP workers to the controllers of the same node."""
+
+import contextlib
+import socket
+
+from siprec.inbox import SrsReplied
+from siprec.record import from_json, to_json
+
+RECEIVE_BYTES = 8 * 1024 * 1024
+LETTER_BYTES = 65_000
+_FORCE = 33  # SO_RCVBUFFORCE: past net.core.rmem_max, for a process that may
+
+WAKE = b"wake"
+
+
+def post(sender: socket.socket, port: int, reply: SrsReplied) -> bool:
+    """Send a reply of the SRS to the controller at a loopback port; False when it cannot be."""
+    letter = to_json(reply).encode("utf-8", "surrogateescape")
+    if len(letter) > LETTER_BYTES:
+        return False
+    try:
+        sender.sendto(letter, ("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+def open_sender() -> socket.socket:
+    """Open the socket of a SIP worker."""
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    return sender
+
+
+class Mailbox:
+    """The receiving end, in a controller. `wake` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, _FORCE, RECEIVE_BYTES)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+
+    @property
+    def port(self) -> int:
+        """Give the loopback port."""
+        return int(self._socket.getsockname()[1])
+
+    def fileno(self) -> int:
+        """Give the descriptor, for a selector."""
+        return self._socket.fileno()
+
+    def wake(self) -> None:
+        """Make the controller take a turn."""
+        with contextlib.suppress(OSError):
+            self._socket.sendto(WAKE, self._socket.getsockname())
+
+    def receive(self) -> list[SrsReplied]:
+        """Take what is there."""
+        letters: list[SrsReplied] = []
+        while True:
+            try:
+                data = self._socket.recv(LETTER_BYTES + 1)
+            except BlockingIOError:
+                return letters
+            if data != WAKE:
+                letters.append(from_json(SrsReplied, data.decode("utf-8", "surrogateescape")))

@@ -1,0 +1,87 @@
+"""Saves what a turn changed: all of a shard or nothing, and never without its lease."""
+
+from siprec import events as e
+from siprec.recorder import CallFile, Changes
+from siprec.shard_store import Save, ShardStore
+from siprec.sids import shard_of_sid
+from siprec_kemi.src.leases import Leases
+
+Order = tuple[CallFile, str, e.Command]
+
+# What ends something may go ahead while Redis is away; what begins something may not.
+HARMLESS = (e.ReleaseFork, e.SendCancel, e.SendBye, e.DropLateAnswer)
+
+
+class Saver:
+    """Collects changes until a save went through; commands are given out after it."""
+
+    def __init__(self, shards: ShardStore, leases: Leases, history_s: int) -> None:
+        self._shards = shards
+        self._leases = leases
+        self._history_s = history_s
+        self._cursors: dict[int, str] = {}
+        self._unsaved: list[Changes] = []
+        self._commands: list[Order] = []
+
+    def applied(self, shard: int, entry_id: str) -> None:
+        """Note the last inbox entry of a shard that the changes to come hold."""
+        self._cursors[shard] = entry_id
+
+    def drop(self, shard: int) -> None:
+        """Forget what was not saved of a shard that is no longer ours."""
+        self._cursors.pop(shard, None)
+
+    def save(self, changes: Changes) -> tuple[list[Order], list[int]]:
+        """Save; give the commands that may now be carried out, and shards that are not ours.
+
+        Raises:
+            StoreUnavailable: nothing is lost; the next save tries again.
+        """
+        if changes != Changes():
+            self._unsaved.append(changes)
+        self._commands.extend(changes.commands)
+        saves = self._compose()
+        refused: list[int] = []
+        if saves:
+            refused = self._shards.commit(list(saves.values()))
+        self._unsaved.clear()
+        self._cursors.clear()
+        commands, self._commands = self._commands, []
+        return [order for order in commands if order[0].shard not in refused], refused
+
+    def without_redis(self) -> list[Order]:
+        """Give the commands that need no save before them."""
+        now = [order for order in self._commands if isinstance(order[2], HARMLESS)]
+        self._commands = [o for o in self._commands if not isinstance(o[2], HARMLESS)]
+        return now
+
+    def _compose(self) -> dict[int, Save]:
+        saves: dict[int, Save] = {}
+        for changes in self._unsaved:
+            for call_sid, file in changes.calls.items():
+                if save := self._save(saves, shard_of_sid(call_sid)):
+                    save.call(file.call)
+            for sid, stream in changes.streams.items():
+                if save := self._save(saves, shard_of_sid(sid)):
+                    save.stream(stream)
+            for file in changes.retired.values():
+                if save := self._save(saves, file.shard):
+                    save.retire(file.call, self._history_s)
+            for shard, alert in changes.alerts:
+                if save := self._save(saves, shard):
+                    save.alert(alert)
+            for shard, request_id, verdict in changes.verdicts:
+                if save := self._save(saves, shard):
+                    save.verdict(request_id, verdict)
+        for shard, entry_id in self._cursors.items():
+            if save := self._save(saves, shard):
+                save.cursor(entry_id)
+        return saves
+
+    def _save(self, saves: dict[int, Save], shard: int) -> Save | None:
+        if shard not in saves:
+            epoch = self._leases.epoch(shard)
+            if epoch is None:
+                return None
+            saves[shard] = Save(self._shards.keys(shard), epoch)
+        return saves[shard]

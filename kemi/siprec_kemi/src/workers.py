@@ -1,0 +1,144 @@
+"""The SIP workers of the SRC role: they hand replies and requests of the SRS to controllers."""
+
+from siprec.inbox import Entry, SrsReplied, SrsRequested
+from siprec.settings import Runtime
+from siprec.shard_store import ShardStore
+from siprec.sids import parse_leg_call_id, shard_of_sid
+from siprec.srs_dialog import ACCEPT, ALLOW
+from siprec.store import StoreUnavailable, connect
+from siprec_kemi import ksr
+from siprec_kemi.runtime import boot_id
+from siprec_kemi.src.mail import open_sender, post
+from siprec_kemi.src.owners import Owners
+
+ON_EXPIRED = "ksr_srs_expired"
+REDIS_TIMEOUT_S = 0.5
+# A controller that takes this long has lost the shard or Redis: the SRS gets 500.
+ANSWER_MS = 3_000
+
+
+class Workers:
+    """One per SIP worker."""
+
+    def __init__(self, runtime: Runtime, owners: Owners) -> None:
+        redis = runtime.settings.redis
+        client = connect(redis.url or "", timeout_s=REDIS_TIMEOUT_S)
+        self._inboxes = ShardStore(client, redis.prefix, "worker")
+        self._node = runtime.node
+        self._owners = owners
+        self._sender = open_sender()
+
+    def replied(self) -> None:
+        """Hand on a reply to a request of ours; 1xx mean nothing to a stream."""
+        status = ksr.number("$rs")
+        if status >= 200:
+            self._hand_on(_reply(status))
+
+    def timed_out(self) -> None:
+        """Hand on that a request of ours had no final reply."""
+        if ksr.is_timeout():
+            # The message at hand is our own request: its tags are ours, its To has none.
+            reply = SrsReplied(
+                call_id=ksr.text("$ci"),
+                method=ksr.text("$rm"),
+                cseq=ksr.number("$cs"),
+                status=408,
+                is_timeout=True,
+            )
+            self._hand_on(reply)
+
+    def stray(self) -> None:
+        """Take a 2xx to INVITE that no transaction waits for: a controller sends BYE."""
+        status = ksr.number("$rs")
+        if 200 <= status < 300 and ksr.text("$rm") == "INVITE":
+            self._hand_on(_reply(status))
+
+    def requested(self) -> None:
+        """Take a request of the SRS: suspend it, and let the shard's controller answer."""
+        method = ksr.text("$rm")
+        if method == "ACK":
+            ksr.is_known_transaction()
+            return
+        if method == "CANCEL":
+            # What may be cancelled is answered within milliseconds.
+            ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
+            return
+        if ksr.is_repeat_absorbed():
+            return
+        leg = parse_leg_call_id(ksr.text("$ci"))
+        if leg is None or not ksr.text("$tt"):
+            self._refuse_stranger(method)
+            return
+        stream_sid, _ = leg
+        self._ask_controller(shard_of_sid(stream_sid), method)
+
+    def _refuse_stranger(self, method: str) -> None:
+        ksr.append_reply_header(f"Allow: {ALLOW}\r\n")
+        if ksr.text("$tt"):
+            ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
+        elif method == "OPTIONS":
+            ksr.append_reply_header(f"Accept: {ACCEPT}\r\n")
+            ksr.reply_stateless(200, "OK")
+        else:
+            ksr.reply_stateless(405, "Method Not Allowed")
+
+    def _ask_controller(self, shard: int, method: str) -> None:
+        if not ksr.new_transaction():
+            return
+        ksr.set_timers(invite_ms=ANSWER_MS, reply_ms=ANSWER_MS)
+        ksr.on_failure(ON_EXPIRED)
+        suspended = ksr.suspend()
+        if suspended is None:
+            ksr.reply(500, "Server Internal Error")
+            return
+        index, label = suspended
+        request = SrsRequested(
+            node=self._node,
+            boot=boot_id(),
+            index=index,
+            label=label,
+            method=method,
+            call_id=ksr.text("$ci"),
+            from_tag=ksr.text("$ft"),
+            to_tag=ksr.text("$tt"),
+            cseq=ksr.number("$cs"),
+            reason=ksr.header("Reason"),
+            contact=ksr.header("Contact"),
+            content_type=ksr.text("$cT"),
+            body=ksr.text("$rb"),
+        )
+        if not self._append(shard, request):
+            ksr.resume(index, label, ON_EXPIRED)
+
+    def _hand_on(self, reply: SrsReplied) -> None:
+        leg = parse_leg_call_id(reply.call_id)
+        if leg is None:
+            return
+        shard = shard_of_sid(leg[0])
+        port = self._owners.port(shard)
+        if not (port and post(self._sender, port, reply)):
+            self._append(shard, reply)
+
+    def _append(self, shard: int, entry: Entry) -> bool:
+        try:
+            self._inboxes.append([(shard, entry)])
+        except StoreUnavailable as error:
+            ksr.log("error", f"a message of the SRS is lost: {error}")
+            return False
+        return True
+
+
+def _reply(status: int) -> SrsReplied:
+    return SrsReplied(
+        call_id=ksr.text("$ci"),
+        method=ksr.text("$rm"),
+        cseq=ksr.number("$cs"),
+        status=status,
+        reason=ksr.text("$rr"),
+        from_tag=ksr.text("$ft"),
+        to_tag=ksr.text("$tt"),
+        contact=ksr.header("Contact"),
+        routes=tuple(ksr.headers("Record-Route")),
+        content_type=ksr.text("$cT"),
+        body=ksr.text("$rb"),
+    )
