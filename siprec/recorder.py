@@ -58,7 +58,7 @@ class CallFile:
 
 @dataclass(slots=True)
 class Changes:
-    """What a tick changed. Sets name calls and streams; the recorder has their values."""
+    """What a turn changed, and what follows. `orphans` are calls whose media has no owner."""
 
     calls: dict[str, CallFile] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
@@ -66,6 +66,7 @@ class Changes:
     alerts: list[tuple[int, Alert]] = field(default_factory=list)
     verdicts: list[tuple[int, str, Verdict]] = field(default_factory=list)
     commands: list[tuple[CallFile, str, e.Command]] = field(default_factory=list)
+    orphans: list[Call] = field(default_factory=list)
     transitions: list[tuple[Stream, e.Event | None, Stream]] = field(default_factory=list)
 
 
@@ -229,8 +230,12 @@ class Recorder:
                 del self._early_ends[next(iter(self._early_ends))]
             return
         tags = {file.call.caller.tag, file.call.callee.tag}
-        if {entry.from_tag, entry.to_tag} == tags:
-            self.end_call(entry.call_sid, "bye", now_ms)
+        if {entry.from_tag, entry.to_tag} != tags:
+            return
+        self.end_call(entry.call_sid, "bye", now_ms)
+        if entry.status >= 300:
+            # The proxy releases the media of a call itself only at a 2xx to BYE.
+            self._changes.orphans.append(file.call)
 
     def _start_ordered(
         self,

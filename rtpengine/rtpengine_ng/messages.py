@@ -104,6 +104,16 @@ def delete_fork(call_id: str, fork_tag: str) -> Command:
     return {"command": "delete", "call-id": call_id, "from-tag": fork_tag, "delete-delay": 0}
 
 
+def delete_call(call_id: str, from_tag: str) -> Command:
+    """End the media of a call and all its forks, named by the tag of a party.
+
+    Raises:
+        ValueError: a fork's tag, or none.
+    """
+    _check_parties([from_tag])
+    return {"command": "delete", "call-id": call_id, "from-tag": from_tag, "delete-delay": 0}
+
+
 def query(call_id: str) -> Command:
     """Ask for the state of one call. Over UDP the reply is lost when it exceeds 64 KiB."""
     return {"command": "query", "call-id": call_id}

@@ -28,10 +28,11 @@ class Dialogs:
 
     def request(self, method: str) -> None:
         """Relay a request that has a To tag; only on a path that we made ourselves."""
+        route = ksr.header("Route").partition(">")[0]
         if not ksr_proxy.follow_route():
             self._without_route(method)
             return
-        path = read_parameter(self._route_key, ksr.text("$ci"), ksr.text("$rr_params"))
+        path = read_parameter(self._route_key, ksr.text("$ci"), route)
         if path is None:
             if method != "ACK":
                 ksr.reply_stateless(403, "Not a Dialog of This Proxy")
@@ -83,8 +84,11 @@ class Dialogs:
             return
         from_tag, to_tag = ksr.text("$ft"), ksr.text("$tt")
         self._reports.bye_answered(path.call_sid, from_tag=from_tag, to_tag=to_tag, status=status)
-        # rtpengine looks at the tags: a BYE of a stranger releases nothing.
-        self._media.release(path.instance)
+        # Only who shares the dialog answers a BYE with 2xx. After another final reply the
+        # controller, which knows the tags, releases the media: rtpengine deletes the call
+        # for any From tag as long as the To tag is right.
+        if 200 <= status < 300:
+            self._media.release(path.instance)
 
     def _without_route(self, method: str) -> None:
         if method == "ACK":

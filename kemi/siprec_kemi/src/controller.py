@@ -178,9 +178,15 @@ class Controller:
             turnover = self._leases.renew()
         except StoreUnavailable as error:
             self._redis_is_away(error)
-            self._let_go(self._leases.expired())
+            expired = self._leases.expired()
+            self._let_go(expired)
+            if expired:
+                ksr.log("error", f"controller {self._name} could not keep {len(expired)} shards")
             return
         self._let_go(turnover.lost)
+        if turnover.lost:
+            ksr.log("warning", f"controller {self._name} lost {len(turnover.lost)} shards")
+        self._let_go(turnover.given)
         for grant in turnover.gained:
             self._recorder.adopt(grant.shard, self._shards.load(grant.shard), now_ms())
             self._inboxes.after[grant.shard] = grant.cursor
@@ -190,7 +196,6 @@ class Controller:
 
     def _let_go(self, shards: Iterable[int]) -> None:
         for shard in shards:
-            ksr.log("warning", f"controller {self._name} let go of shard {shard:02x}")
             self._leases.forget(shard)
             self._owners.clear(shard, self._mailbox.port)
             self._inboxes.after.pop(shard, None)
@@ -222,6 +227,8 @@ class Controller:
             changes = self._recorder.take_changes()
             for before, event, after in changes.transitions:
                 _log_transition(before, event, after)
+            for call in changes.orphans:
+                self._forks.release_call(call)
             try:
                 commands, refused = self._saver.save(changes)
             except StoreUnavailable as error:

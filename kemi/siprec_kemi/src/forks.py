@@ -9,6 +9,7 @@ from rtpengine_ng.conversation import NgConversation, Outcome
 from rtpengine_ng.errors import NgError, NgProtocolError, NgRefused
 from rtpengine_ng.messages import (
     Command,
+    delete_call,
     delete_fork,
     parse_fork_offer,
     query,
@@ -83,10 +84,17 @@ class Forks:
 
     def release(self, call: Call, stream_sid: str, fork_tag: str) -> None:
         """Stop the packets of a fork and free its ports."""
-        first = unsubscribe(call.sip_call_id, fork_tag)
-        self._send(call.rtpengine, first, _Asked("unsubscribe", stream_sid, fork_tag))
+        if call.is_live:
+            # Of a call that is gone rtpengine would log it as a fault.
+            first = unsubscribe(call.sip_call_id, fork_tag)
+            self._send(call.rtpengine, first, _Asked("unsubscribe", stream_sid, fork_tag))
         second = delete_fork(call.sip_call_id, fork_tag)
         self._send(call.rtpengine, second, _Asked("delete", stream_sid, fork_tag))
+
+    def release_call(self, call: Call) -> None:
+        """Let rtpengine forget a call that ended without the proxy's doing so."""
+        command = delete_call(call.sip_call_id, call.caller.tag)
+        self._send(call.rtpengine, command, _Asked("delete call", call.sid))
 
     def audit(self, call: Call, streams: Iterable[Stream]) -> None:
         """Ask whether rtpengine still has the call and the forks that record."""

@@ -22,10 +22,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Turnover:
-    """What a renewal changed."""
+    """What a renewal changed: shards gained, lost to another, and given to a newcomer."""
 
     gained: tuple[Grant, ...] = ()
     lost: tuple[int, ...] = ()
+    given: tuple[int, ...] = ()
 
 
 class Leases:
@@ -74,7 +75,7 @@ class Leases:
         gained = self._store.acquire(free, fair - len(self._held))
         for grant in gained:
             self._held[grant.shard] = Held(grant.epoch, until_s)
-        return Turnover(tuple(gained), tuple([*lost, *self._give_back(surplus)]))
+        return Turnover(tuple(gained), tuple(lost), tuple(self._give_back(surplus)))
 
     def _give_back(self, surplus: list[int]) -> list[int]:
         for shard in surplus:
