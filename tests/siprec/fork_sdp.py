@@ -1,0 +1,46 @@
+"""SDP as rtpengine 10.5 offers it for a fork with the `siprec` flag."""
+
+from collections.abc import Sequence
+
+LABELS = {"0": "tagB", "1": "tagA"}
+WANTED = (("tagA", "1"), ("tagB", "2"))
+
+
+def media(
+    label: str = "1",
+    *,
+    port: int = 30150,
+    kind: str = "audio",
+    proto: str = "RTP/AVP",
+    address: str = "127.0.0.10",
+    formats: Sequence[str] = ("8 PCMA/8000",),
+    extra: Sequence[str] = (),
+    direction: str = "sendonly",
+) -> list[str]:
+    """Write one m-line; `formats` are payload types, each with its encoding if it has one."""
+    numbers = " ".join(f.partition(" ")[0] for f in formats)
+    return [
+        f"m={kind} {port} {proto} {numbers}",
+        f"c=IN IP{6 if ':' in address else 4} {address}",
+        f"a=label:{label}",
+        *(f"a=rtpmap:{f}" for f in formats if " " in f),
+        *extra,
+        f"a={direction}",
+        f"a=rtcp:{port + 1}",
+    ]
+
+
+def fork(*medias: list[str]) -> str:
+    """Write the whole description; by default both parties speak PCMA and send digits."""
+    digits = ("8 PCMA/8000", "101 telephone-event/8000")
+    medias = medias or (
+        media("0", port=30136, formats=digits, extra=["a=fmtp:101 0-15"]),
+        media("1", port=30150, formats=digits, extra=["a=fmtp:101 0-15"]),
+    )
+    head = [
+        "v=0",
+        "o=- 7711042673872262601 7711042673872262601 IN IP4 127.0.0.101",
+        "s=rtpengine-10-5-3-5-1-deb12u1",
+        "t=0 0",
+    ]
+    return "\r\n".join([*head, *(line for block in medias for line in block), ""])
