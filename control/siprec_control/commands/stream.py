@@ -17,7 +17,7 @@ from siprec_control.errors import Refused
 STREAM_TITLES = ("STREAM", "NAME", "CONNECTOR", "TRACK", "STATE", "CREATED", "RECORDED")
 
 _SID = re.compile(r"SR[0-9a-f]{32}")
-_SDP_FIELDS = ("fork_offer", "offer", "answer")
+_SDP_FIELDS = ("offer", "answer")
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:

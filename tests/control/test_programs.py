@@ -1,0 +1,135 @@
+"""Command lines of the children."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from siprec.settings import (
+    LogLevel,
+    LogSettings,
+    RtpengineSettings,
+    Runtime,
+    Settings,
+    SipSettings,
+)
+from siprec_control.layout import Layout
+from siprec_control.programs import (
+    Role,
+    kamailio_command,
+    programs,
+    redis_command,
+    rtpengine_command,
+)
+from siprec_control.runtime import resolve
+from siprec_control.state import StateFolder
+
+LAYOUT = Layout(home=Path("/opt/siprec"), venv=Path("/opt/siprec/.venv"))
+SETTINGS = Settings(rtpengine=RtpengineSettings(ng=("127.0.0.1:2223", "[::1]:2224")))
+RUNTIME = Runtime(settings=SETTINGS, node="here", route_key="00")
+
+
+def after(option: str, command: list[str]) -> list[str]:
+    return [command[i + 1] for i, word in enumerate(command) if word == option]
+
+
+def test_proxy_command() -> None:
+    command = kamailio_command(Role.PROXY, RUNTIME, LAYOUT, Path("/run/proxy"))
+    assert command[0] == "/usr/sbin/kamailio"
+    assert {"-DD", "-E"} < set(command)
+    assert (after("-x", command), after("-X", command)) == (["fm"], ["fm"])
+    assert after("-f", command) == ["/opt/siprec/kamailio.cfg"]
+    assert after("-n", command) == ["4"]
+    assert after("-l", command) == ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"]
+    assert after("-Y", command) == ["/run/proxy"]
+    assert after("-P", command) == ["/run/proxy/kamailio.pid"]
+    assert after("-A", command) == [
+        "ROLE_PROXY",
+        "LOG_LEVEL=2",
+        'KEMI_SCRIPT="/opt/siprec/kemi/proxy.py"',
+        "TCP_WORKERS=4",
+        'RTPENGINE_0="0 == udp:127.0.0.1:2223"',
+        'RTPENGINE_1="1 == udp:[::1]:2224"',
+    ]
+
+
+def test_src_command_starts_its_controllers() -> None:
+    command = kamailio_command(Role.SRC, RUNTIME, LAYOUT, Path("/run/src"))
+    assert after("-n", command) == ["2"]
+    assert after("-l", command) == ["udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"]
+    assert after("-A", command) == [
+        "ROLE_SRC",
+        "LOG_LEVEL=2",
+        'KEMI_SCRIPT="/opt/siprec/kemi/src.py"',
+        "TCP_WORKERS=2",
+        'CONTROLLER_TIMER="name=controller;interval=1;mode=2;"',
+    ]
+
+
+def test_advertised_address_gets_the_port_of_its_socket() -> None:
+    listen = ("udp:10.0.0.1:5060", "tcp:[::1]:5062")
+    for advertise, shown in (
+        ("sip.example.com", ["sip.example.com:5060", "sip.example.com:5062"]),
+        ("192.0.2.1:5090", ["192.0.2.1:5090", "192.0.2.1:5090"]),
+        ("[2001:db8::1]", ["[2001:db8::1]:5060", "[2001:db8::1]:5062"]),
+    ):
+        sip = SipSettings(listen=listen, advertise=advertise)
+        runtime = replace(RUNTIME, settings=replace(SETTINGS, sip=sip))
+        command = kamailio_command(Role.PROXY, runtime, LAYOUT, Path("/run"))
+        pairs = zip(listen, shown, strict=True)
+        assert after("-l", command) == [f"{socket}/{address}" for socket, address in pairs]
+
+
+def test_log_level_reaches_every_child() -> None:
+    runtime = replace(RUNTIME, settings=replace(SETTINGS, log=LogSettings(level=LogLevel.ERROR)))
+    assert "LOG_LEVEL=-1" in kamailio_command(Role.PROXY, runtime, LAYOUT, Path("/run"))
+    assert "--log-level=3" in rtpengine_command(runtime, LAYOUT, Path("/run"))
+    assert "warning" in redis_command(Path("/s"), Path("/d"), LogLevel.ERROR)
+
+
+def test_rtpengine_never_logs_sdp_with_keys() -> None:
+    runtime = replace(RUNTIME, settings=replace(SETTINGS, log=LogSettings(level=LogLevel.DEBUG)))
+    assert "--log-level=6" in rtpengine_command(runtime, LAYOUT, Path("/run"))
+
+
+def test_rtpengine_command() -> None:
+    assert rtpengine_command(RUNTIME, LAYOUT, Path("/run")) == [
+        "/usr/bin/rtpengine",
+        "--config-file=/opt/siprec/rtpengine/rtpengine.conf",
+        "--interface=127.0.0.1",
+        "--listen-ng=127.0.0.1:2223",
+        "--port-min=30000",
+        "--port-max=39999",
+        "--log-level=4",
+        "--pidfile=/run/rtpengine.pid",
+    ]
+
+
+def test_embedded_redis_keeps_everything_and_listens_on_no_port() -> None:
+    command = redis_command(Path("/run/redis.sock"), Path("/state/redis"), LogLevel.INFO)
+    for option, value in (
+        ("--port", "0"),
+        ("--unixsocket", "/run/redis.sock"),
+        ("--appendonly", "yes"),
+        ("--appendfsync", "everysec"),
+        ("--maxmemory-policy", "noeviction"),
+        ("--save", ""),
+    ):
+        assert after(option, command) == [value]
+
+
+def test_only_what_is_embedded_is_started(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    below, above = programs(resolve(Settings(), state), LAYOUT)
+    assert [program.name for program in below] == ["redis", "rtpengine"]
+    assert [program.name for program in above] == ["src", "proxy"]
+    below, _ = programs(resolve(SETTINGS, state), LAYOUT)
+    assert [program.name for program in below] == ["redis"]
+    state.remove_sockets()
+
+
+def test_kamailio_runs_the_python_of_the_virtual_environment(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    _, (src, _) = programs(resolve(Settings(), state), LAYOUT)
+    assert str(src.environment["PATH"]).startswith("/opt/siprec/.venv/bin:")
+    assert src.environment["PYTHONPATH"] is None
+    assert src.environment["SIPREC_RUNTIME"] == str(state.runtime)
+    state.remove_sockets()
