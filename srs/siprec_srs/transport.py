@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from siprec_srs.errors import ParseError, SrsError
 from siprec_srs.message import StreamFramer
@@ -72,8 +72,8 @@ class _UdpSide(asyncio.DatagramProtocol):
         self._endpoint = endpoint
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._channel = transport
+        # In 3.11 the selector loop's transport is a DatagramTransport by duck typing only.
+        self._channel = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         flow = UdpFlow(self._channel, (addr[0], addr[1]), self._endpoint.host)

@@ -1,0 +1,179 @@
+"""`siprec-srs`: run the reference SRS."""
+
+import argparse
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from siprec_srs.address import host_port
+from siprec_srs.behaviour import Behaviour
+from siprec_srs.errors import SrsError, UsageError
+from siprec_srs.ports import FIRST_PORT, LAST_PORT, PortPairs
+from siprec_srs.server import Server
+from siprec_srs.transaction import Timers
+
+_REASONS = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    480: "Temporarily Unavailable",
+    486: "Busy Here",
+    488: "Not Acceptable Here",
+    500: "Server Internal Error",
+    503: "Service Unavailable",
+    600: "Busy Everywhere",
+    603: "Decline",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="siprec-srs", description="A reference SIPREC Session Recording Server."
+    )
+    parser.add_argument("--listen", default="127.0.0.1:5090", metavar="HOST:PORT")
+    parser.add_argument("--out", type=Path, default=Path("recordings"), metavar="DIR")
+    parser.add_argument("--rtp-ports", default=f"{FIRST_PORT}-{LAST_PORT}", metavar="MIN-MAX")
+    parser.add_argument("--raw", action="store_true", help="also keep the payload bytes")
+    parser.add_argument("--events", action="store_true", help="JSON lines on stdout")
+    parser.add_argument("--quiet", action="store_true", help="no lines on stderr")
+    parser.add_argument("--no-media", action="store_true", help="answer, but take no media")
+    parser.add_argument("--max-sessions", type=int, default=0, metavar="N", help="then exit 0")
+    parser.add_argument("--t1", type=float, default=500, metavar="MS", help="SIP timer T1")
+    _add_misbehaviour(parser.add_argument_group("misbehaviour"))
+    return parser
+
+
+def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--refuse", metavar="N[:REASON]", help="answer the INVITE with N")
+    group.add_argument("--redirect", default="", metavar="URI", help="answer 302")
+    group.add_argument("--delay", type=float, default=0, metavar="MS", help="before the answer")
+    for name, text in (
+        ("silent", "never answer an INVITE"),
+        ("ring-only", "100 and 180, then nothing"),
+        ("ringing", "180 before the final answer"),
+        ("late-200-after-cancel", "answer a cancelled INVITE with 200"),
+        ("garbage", "200 with a body that is no SDP"),
+        ("no-sdp", "200 without a body"),
+        ("fewer-mlines", "answer without the last m-line"),
+        ("extra-mline", "answer with one m-line too many"),
+        ("other-codec", "answer G729, which was not offered"),
+        ("inactive", "answer a=inactive"),
+    ):
+        group.add_argument(f"--{name}", action="store_true", help=text)
+    group.add_argument("--port-zero", metavar="INDEX|all", help="refuse an m-line (from 0)")
+    for name, text in (
+        ("hang-up-after", "BYE, S seconds after the ACK"),
+        ("options-after", "OPTIONS in the dialog"),
+        ("reinvite-after", "a re-INVITE without change"),
+        ("die-after", "exit without BYE, S seconds after the answer"),
+    ):
+        group.add_argument(f"--{name}", type=float, metavar="S", help=text)
+
+
+def _host_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--listen {text}: not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _refusal(text: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    number, _, reason = text.partition(":")
+    if not number.isdecimal() or not 300 <= int(number) <= 699:
+        raise UsageError(f"--refuse {text}: not a status from 300 to 699")
+    return int(number), reason or _REASONS.get(int(number), "Refused")
+
+
+def _port_zero(text: str | None) -> int | None:
+    if text == "all":
+        return None
+    if text is not None and not text.isdecimal():
+        raise UsageError(f"--port-zero {text}: neither a number nor all")
+    return -1 if text is None else int(text)
+
+
+def _port_pairs(text: str) -> PortPairs:
+    first, _, last = text.partition("-")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise UsageError(f"--rtp-ports {text}: not MIN-MAX")
+    low, high = int(first) + int(first) % 2, int(last)
+    if low < 1024 or high > 65535 or high - low < 2:
+        raise UsageError(f"--rtp-ports {text}: no pair of ports in there")
+    return PortPairs(low, high)
+
+
+def _behaviour(args: argparse.Namespace) -> Behaviour:
+    return Behaviour(
+        out=args.out,
+        raw=args.raw,
+        events=args.events,
+        quiet=args.quiet,
+        no_media=args.no_media,
+        max_sessions=args.max_sessions,
+        timers=Timers(t1_s=args.t1 / 1000),
+        refuse=_refusal(args.refuse),
+        redirect=args.redirect,
+        silent=args.silent,
+        ring_only=args.ring_only,
+        ringing=args.ringing,
+        delay_s=args.delay / 1000,
+        late_200_after_cancel=args.late_200_after_cancel,
+        garbage=args.garbage,
+        no_sdp=args.no_sdp,
+        fewer_mlines=args.fewer_mlines,
+        extra_mline=args.extra_mline,
+        port_zero=_port_zero(args.port_zero),
+        other_codec=args.other_codec,
+        inactive=args.inactive,
+        hang_up_after_s=args.hang_up_after,
+        options_after_s=args.options_after,
+        reinvite_after_s=args.reinvite_after,
+        die_after_s=args.die_after,
+    )
+
+
+def _allow_many_sockets() -> None:
+    # Four sockets and two files a session; the usual soft limit of 1,024 is 170 sessions.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def run(server: Server, host: str, port: int) -> None:
+    """Serve until SIGTERM, SIGINT or --max-sessions. Raises: SrsError."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.over.set)
+    try:
+        await server.start(host, port)
+        print(f"ready {host_port(server.endpoint.host, server.endpoint.port)}", flush=True)
+        await server.over.wait()
+    finally:
+        await server.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `siprec-srs`. Returns 0, 1 on an error, 2 on wrong usage."""
+    args = _parser().parse_args(argv)
+    try:
+        host, port = _host_port(args.listen)
+        behaviour, ports = _behaviour(args), _port_pairs(args.rtp_ports)
+        _allow_many_sockets()
+        asyncio.run(run(Server(behaviour, ports), host, port))
+    except UsageError as error:
+        print(f"siprec-srs: {error}", file=sys.stderr)
+        return 2
+    except (SrsError, OSError) as error:
+        print(f"siprec-srs: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

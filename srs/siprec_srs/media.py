@@ -1,0 +1,327 @@
+"""The media of one recording session: sockets, receivers, files, reports."""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from siprec_srs.behaviour import Behaviour
+from siprec_srs.ports import PortPairs
+from siprec_srs.rtcp import read_sender_reports, write_report
+from siprec_srs.rtp import Arrival, Receiver
+from siprec_srs.sdp import AnswerLine, MediaLine, Offer, choose_codec, write_answer
+from siprec_srs.summary import iso, safe_name
+from siprec_srs.wav import RATE_HZ, WavWriter, join
+
+_DATAGRAM_BYTES = 2048
+_DRAIN_MAX = 10_000
+_FIRST_REPORT_S = 1.0
+_REPORT_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Track:
+    """One labelled m-line that we receive."""
+
+    label: str
+    payload_type: int
+    encoding: str
+    rtp: socket.socket
+    rtcp: socket.socket
+    rtcp_to: tuple[str, int]
+    receiver: Receiver
+    wav: WavWriter | None = None
+    queue: list[Arrival] = field(default_factory=list)
+    ssrc: int = field(default_factory=lambda: secrets.randbits(32))
+    reports: int = 0
+    reported_at: float = 0.0
+    before_answer: int = 0
+    at_bye: int | None = None
+
+    @property
+    def port(self) -> int:
+        """Return the RTP port."""
+        return int(self.rtp.getsockname()[1])
+
+    def read(self) -> None:
+        """Take one datagram; called by the event loop, so it does as little as it can."""
+        try:
+            self.queue.append((time.monotonic(), self.rtp.recv(_DATAGRAM_BYTES)))
+        except OSError:
+            return
+
+    def read_rtcp(self) -> None:
+        """Take one RTCP packet: a sender report is what our next report answers."""
+        try:
+            data = self.rtcp.recv(_DATAGRAM_BYTES)
+        except OSError:
+            return
+        for ssrc, middle in read_sender_reports(data).items():
+            source = self.receiver.sources.get(ssrc)
+            if source is not None:
+                source.last_sr, source.last_sr_at = middle, time.monotonic()
+
+    def drain(self) -> None:
+        """Take all that the kernel has for us, and work through it."""
+        for _ in range(_DRAIN_MAX if self.rtp.fileno() >= 0 else 0):
+            before = len(self.queue)
+            self.read()
+            if before == len(self.queue):
+                break
+        self.work()
+
+    def work(self) -> None:
+        """Work through the datagrams taken so far."""
+        batch, self.queue[:] = self.queue[:], []
+        self.receiver.process(batch)
+
+    def report(self, now: float) -> None:
+        """Send a receiver report when one is due (RFC 7866 §8.1.1, RFC 3550 §6.2)."""
+        if not self.receiver.packets:
+            return
+        due = self.reported_at + _REPORT_S
+        if not self.reports:
+            due = self.receiver.first_arrival + _FIRST_REPORT_S
+        if now < due:
+            return
+        sources = list(self.receiver.sources.values())
+        packet = write_report(self.ssrc, f"{self.label}@siprec-srs", sources, now)
+        self.reports += 1
+        self.reported_at = now
+        try:
+            self.rtcp.sendto(packet, self.rtcp_to)
+        except OSError as error:
+            self.receiver.note(f"cannot send RTCP for label {self.label}: {error}")
+
+
+class Media:
+    """The m-lines of one session. Made by the session, which calls `tick`, `mark_bye`, `close`.
+
+    note: told each oddity. host: our address towards the SRC.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        behaviour: Behaviour,
+        ports: PortPairs,
+        host: str,
+        note: Callable[[str], None],
+    ) -> None:
+        self._folder = folder
+        self._behaviour = behaviour
+        self._ports = ports
+        self._host = host
+        self._note = note
+        self._by_index: dict[int, Track] = {}
+        self._number = secrets.randbelow(2**31)
+        self._version = 0
+        self._lines: list[AnswerLine] = []
+        self._epoch = time.time() - time.monotonic()
+        self.tracks: list[Track] = []
+        self.refused: list[str] = []
+        self.sdp = b""
+
+    def answer(self, offer: Offer) -> bytes | None:
+        """Open what the offer needs and return our session description.
+
+        Keeps ports of m-lines that stay. Returns None when not one m-line is usable.
+        """
+        lines = [self._answer_line(index, line) for index, line in enumerate(offer.media)]
+        if not any(line.port for line in lines) and self._behaviour.port_zero == -1:
+            return None
+        lines = self._misbehave(lines)
+        if lines != self._lines:
+            self._version += 1
+            self._lines = lines
+        self.sdp = write_answer(
+            host=self._host, number=self._number, version=self._version, lines=lines
+        )
+        return self.sdp
+
+    def _answer_line(self, index: int, line: MediaLine) -> AnswerLine:
+        codec = choose_codec(line)
+        usable = line.port and line.kind == "audio" and line.proto == "RTP/AVP"
+        if not usable or codec is None or self._behaviour.refuses_line(index):
+            self._stop(index)
+            if line.port:
+                self.refused.append(line.label)
+            first = next(iter(line.codecs), 0)
+            return AnswerLine(
+                kind=line.kind, port=0, proto=line.proto, payload_type=first, label=line.label
+            )
+        track = self._track(index, line, codec)
+        sends = line.direction in ("sendonly", "sendrecv") and not self._behaviour.inactive
+        return AnswerLine(
+            port=track.port,
+            payload_type=codec[0],
+            encoding=codec[1],
+            label=line.label,
+            direction="recvonly" if sends else "inactive",
+        )
+
+    def _misbehave(self, lines: list[AnswerLine]) -> list[AnswerLine]:
+        if self._behaviour.other_codec:
+            lines = [
+                AnswerLine(port=line.port, payload_type=18, encoding="G729", label=line.label)
+                for line in lines
+            ]
+        if self._behaviour.fewer_mlines:
+            lines = lines[:-1]
+        if self._behaviour.extra_mline:
+            lines = [*lines, AnswerLine(port=9, encoding="PCMU", label="extra")]
+        return lines
+
+    def _track(self, index: int, line: MediaLine, codec: tuple[int, str]) -> Track:
+        known = {number: name for number, name in line.codecs.items() if name}
+        track = self._by_index.get(index)
+        if track is None:
+            track = self._open(line, codec, known)
+            self._by_index[index] = track
+            self.tracks.append(track)
+        elif (track.payload_type, track.encoding) != codec:
+            track.payload_type, track.encoding = codec
+            track.receiver.codecs |= known
+            track.receiver.answered |= {codec[0]}
+        track.rtcp_to = line.rtcp
+        return track
+
+    def _open(self, line: MediaLine, codec: tuple[int, str], known: dict[int, str]) -> Track:
+        rtp, rtcp = self._ports.open(self._host)
+        wav = None
+        if not self._behaviour.no_media:
+            wav = WavWriter(self._file(line.label, "wav"))
+        audio = {number: name for number, name in known.items() if name in ("PCMU", "PCMA")}
+        receiver = Receiver(codecs=audio, answered=frozenset({codec[0]}), note=self._note, sink=wav)
+        receiver.raw = [] if self._behaviour.raw else None
+        track = Track(
+            label=line.label,
+            payload_type=codec[0],
+            encoding=codec[1],
+            rtp=rtp,
+            rtcp=rtcp,
+            rtcp_to=line.rtcp,
+            receiver=receiver,
+            wav=wav,
+        )
+        if not self._behaviour.no_media:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(rtp, track.read)
+            loop.add_reader(rtcp, track.read_rtcp)
+        return track
+
+    def _file(self, label: str, suffix: str) -> Path:
+        # Two labels may differ only in what a file name cannot hold, or name another file.
+        name = safe_name(label)
+        taken = {track.wav.path.stem for track in self.tracks if track.wav}
+        while name in taken or name == "stereo":
+            name += "_"
+        return self._folder / f"{name}.{suffix}"
+
+    def _stop(self, index: int) -> None:
+        track = self._by_index.pop(index, None)
+        if track is not None:
+            track.drain()
+            _close_sockets(track)
+
+    def mark_answer(self) -> None:
+        """Count what came before the answer is sent."""
+        for track in self.tracks:
+            track.drain()
+            track.before_answer = track.receiver.packets
+
+    def mark_bye(self) -> None:
+        """Count from now on what comes although the session is over."""
+        for track in self.tracks:
+            track.drain()
+            if track.at_bye is None:
+                track.at_bye = track.receiver.packets
+
+    def tick(self) -> None:
+        """Work off what came in and send reports; call it about twice a second."""
+        now = time.monotonic()
+        for track in self.tracks:
+            track.work()
+            track.report(now)
+            if track.wav is not None:
+                track.wav.flush()
+
+    @property
+    def first_packet_at(self) -> float | None:
+        """Return when the first packet of any m-line came, in seconds since the epoch."""
+        times = [t.receiver.first_arrival for t in self.tracks if t.receiver.packets]
+        return min(times) + self._epoch if times else None
+
+    def close(self) -> None:
+        """Close sockets and files and write what needs the whole: stereo.wav, the raw files."""
+        for track in self.tracks:
+            track.drain()
+            _close_sockets(track)
+            if track.wav is not None:
+                track.wav.close()
+            if track.receiver.raw is not None:
+                self._file_of(track, "raw").write_bytes(track.receiver.raw_payload())
+        self._join()
+
+    def _file_of(self, track: Track, suffix: str) -> Path:
+        if track.wav is not None:
+            return track.wav.path.with_suffix(f".{suffix}")
+        return self._folder / f"{safe_name(track.label)}.{suffix}"
+
+    def _join(self) -> None:
+        wavs = [(track, track.wav) for track in self.tracks if track.wav is not None]
+        starts = [track.receiver.clock_start for track, _ in wavs if track.receiver.packets]
+        if len(wavs) < 2 or not starts:
+            return
+        sources = []
+        for track, wav in wavs:
+            late = track.receiver.clock_start - min(starts) if track.receiver.packets else 0.0
+            sources.append((wav.path, round(late * RATE_HZ)))
+        join(self._folder / "stereo.wav", sources)
+
+    def describe(self, participant: Callable[[str], dict[str, str] | None]) -> dict[str, Any]:
+        """Return the `labels` of the summary."""
+        described: dict[str, Any] = {
+            label: {"participant": participant(label), "codec": None, "refused": True, "packets": 0}
+            for label in self.refused
+        }
+        for track in self.tracks:
+            described[track.label] = self._describe(track, participant(track.label))
+        return described
+
+    def _describe(self, track: Track, participant: dict[str, str] | None) -> dict[str, Any]:
+        got = track.receiver
+        after = got.packets - track.at_bye if track.at_bye is not None else 0
+        return {
+            "participant": participant,
+            "codec": track.encoding,
+            "port": 0 if track.rtp.fileno() < 0 else track.port,
+            "packets": got.packets,
+            "bytes": got.payload_bytes,
+            "first_packet": iso(got.first_arrival + self._epoch) if got.packets else None,
+            "last_packet": iso(got.last_arrival + self._epoch) if got.packets else None,
+            "packets_before_answer": track.before_answer,
+            "packets_after_bye": after,
+            "lost": got.lost,
+            "duplicates": got.duplicates,
+            "malformed": got.malformed,
+            "ssrcs": [f"{ssrc:08x}" for ssrc in got.sources],
+            "payload_types": {str(kind): n for kind, n in sorted(got.payload_types.items())},
+            "telephone_event_packets": got.foreign_packets,
+            "speech_s": round(got.speech_samples / RATE_HZ, 2),
+            "duration_s": round(got.end_position / RATE_HZ, 3),
+            "rtcp_reports": track.reports,
+        }
+
+
+def _close_sockets(track: Track) -> None:
+    loop = asyncio.get_running_loop()
+    for owned in (track.rtp, track.rtcp):
+        if owned.fileno() >= 0:
+            loop.remove_reader(owned)
+            owned.close()

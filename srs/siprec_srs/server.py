@@ -1,0 +1,206 @@
+"""The SRS: sorts messages to transactions and sessions, and keeps the process together."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from siprec_srs.address import host_port, parse_name_addr, parse_via
+from siprec_srs.behaviour import Behaviour
+from siprec_srs.checks import missing_header, unknown_options, warning_headers
+from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, new_tag, reply
+from siprec_srs.environment import Environment
+from siprec_srs.errors import ParseError
+from siprec_srs.message import Header, Request, Response, parse
+from siprec_srs.ports import PortPairs
+from siprec_srs.session import Session
+from siprec_srs.summary import next_number, safe_name
+from siprec_srs.transaction import ServerTransaction, Timer, TransactionTable, server_key
+from siprec_srs.transport import Endpoint, Flow
+
+DialogKey = tuple[str, str, str]
+
+
+class Server:
+    """One SRS. `start`, then wait for `over`, then `stop`."""
+
+    def __init__(self, behaviour: Behaviour, ports: PortPairs | None = None) -> None:
+        self._behaviour = behaviour
+        self.endpoint = Endpoint(self._received)
+        self._environment = Environment(
+            behaviour=behaviour,
+            endpoint=self.endpoint,
+            table=TransactionTable(behaviour.timers, _schedule),
+            ports=ports or PortPairs(),
+        )
+        self._table = self._environment.table
+        self._sessions: dict[DialogKey, Session] = {}
+        self._pending: dict[int, Session] = {}
+        self._ended = 0
+        self._number = 1
+        self.over = asyncio.Event()
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. Raises: SrsError."""
+        self._behaviour.out.mkdir(parents=True, exist_ok=True)
+        self._number = next_number(self._behaviour.out)
+        await self.endpoint.start(host, port)
+
+    async def stop(self) -> None:
+        """Close every file and socket; live sessions end as `shutdown`, without BYE."""
+        for session in list(self._sessions.values()):
+            session.finish(ended_by="shutdown")
+        await self._environment.stop_tasks()
+        self.endpoint.close()
+        # The event loop closes the sockets in its next rounds.
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    # ------------------------------------------------------------- messages
+
+    def _received(self, data: bytes, flow: Flow) -> None:
+        if not data.strip(b"\r\n\0 "):
+            return
+        try:
+            message = parse(data)
+            if isinstance(message, Response):
+                self._response(message)
+            else:
+                self._request(message, flow)
+        except ParseError as error:
+            self._malformed(data, flow, error)
+
+    def _malformed(self, data: bytes, flow: Flow, error: ParseError) -> None:
+        """Answer 400 to what is a request with a Via at least (RFC 3261 §16.3)."""
+        self._environment.tell("malformed", "-", error=str(error))
+        head = data.partition(b"\r\n\r\n")[0] + b"\r\nContent-Length: 0\r\n\r\n"
+        kept = [line for line in head.split(b"\r\n") if not _is_length(line)]
+        with contextlib.suppress(ParseError):
+            request = parse(b"\r\n".join(kept))
+            if isinstance(request, Request) and request.method != "ACK":
+                parse_via(request.values("Via")[0] if request.values("Via") else "")
+                extra = warning_headers([str(error)])
+                flow.send(reply(request, 400, "Bad Request", flow=flow, extra=extra).encode())
+
+    def _response(self, response: Response) -> None:
+        vias = response.values("Via")
+        if not vias:
+            return
+        key = parse_via(vias[0]).branch, response.cseq[1]
+        client = self._environment.clients.get(key)
+        if client is not None:
+            client.receive(response)
+            return
+        tags = parse_name_addr(response.get("From")).tag, parse_name_addr(response.get("To")).tag
+        session = self._sessions.get((response.call_id, *tags))
+        if session is not None and response.status >= 200:
+            session.outgoing.acknowledge_again(response)
+
+    def _request(self, request: Request, flow: Flow) -> None:
+        missing = missing_header(request)
+        if missing:
+            raise ParseError(f"header {missing} is missing")
+        if request.cseq[1] != request.method:
+            raise ParseError("the method in CSeq is another one")
+        key = server_key(request)
+        known = self._table.find(key)
+        if request.method == "ACK":
+            self._ack(request, known)
+        elif known is not None:
+            known.repeat()
+        else:
+            self._dispatch(self._table.open(key, request, flow))
+
+    def _ack(self, ack: Request, transaction: ServerTransaction | None) -> None:
+        if transaction is not None and transaction.status >= 300:
+            transaction.acknowledged()
+            return
+        session = self._session_of(ack)
+        if session is not None:
+            session.acknowledge(ack)
+
+    def _dispatch(self, transaction: ServerTransaction) -> None:
+        request = transaction.request
+        options = unknown_options(request)
+        if request.method == "CANCEL":
+            self._cancel(transaction)
+        elif parse_name_addr(request.need("To")).tag:
+            session = self._session_of(request)
+            if session is None:
+                _respond(transaction, 481, "Call/Transaction Does Not Exist")
+            elif options:
+                _respond(transaction, 420, "Bad Extension", _unsupported(options))
+            else:
+                session.request(transaction)
+        elif request.method == "INVITE":
+            self._invite(transaction, options)
+        elif options:
+            _respond(transaction, 420, "Bad Extension", _unsupported(options))
+        elif request.method == "OPTIONS":
+            extra = (("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", SUPPORTED))
+            where = host_port(transaction.flow.local_host, self.endpoint.port)
+            contact = f"<sip:srs@{where}>;+sip.srs"
+            _respond(transaction, 200, "OK", (*extra, ("Contact", contact)))
+        elif request.method in ("BYE", "UPDATE", "INFO"):
+            _respond(transaction, 481, "Call/Transaction Does Not Exist")
+        else:
+            _respond(transaction, 405, "Method Not Allowed", (("Allow", ALLOW),))
+
+    def _session_of(self, request: Request) -> Session | None:
+        local = parse_name_addr(request.need("To")).tag
+        remote = parse_name_addr(request.need("From")).tag
+        return self._sessions.get((request.call_id, local, remote))
+
+    def _invite(self, transaction: ServerTransaction, options: list[str]) -> None:
+        folder = self._behaviour.out / f"{self._number}-{safe_name(transaction.request.call_id)}"
+        self._number += 1
+        folder.mkdir(parents=True, exist_ok=True)
+        session = Session(
+            environment=self._environment,
+            folder=folder,
+            transaction=transaction,
+            on_over=self._over,
+        )
+        dialog = session.dialog
+        self._sessions[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session
+        self._pending[id(transaction)] = session
+        if options and not self._behaviour.silent:
+            session.summary.note(f"Require with unknown {', '.join(options)}")
+            session.refuse(420, "Bad Extension", _unsupported(options))
+        else:
+            session.begin()
+
+    def _cancel(self, transaction: ServerTransaction) -> None:
+        invite = self._table.find_invite(transaction.request)
+        session = self._pending.get(id(invite)) if invite is not None else None
+        if session is None:
+            _respond(transaction, 481, "Call/Transaction Does Not Exist")
+        else:
+            session.cancel(transaction)
+
+    def _over(self, session: Session) -> None:
+        dialog = session.dialog
+        self._sessions.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+        self._pending.pop(id(session.invite), None)
+        self._ended += 1
+        if self._ended == self._behaviour.max_sessions:
+            self.over.set()
+
+
+def _schedule(delay_s: float, action: Callable[[], None]) -> Timer:
+    return asyncio.get_running_loop().call_later(delay_s, action)
+
+
+def _respond(
+    transaction: ServerTransaction, status: int, reason: str, extra: tuple[Header, ...] = ()
+) -> None:
+    """Answer a request that belongs to no session."""
+    request, flow = transaction.request, transaction.flow
+    transaction.respond(reply(request, status, reason, flow=flow, to_tag=new_tag(), extra=extra))
+
+
+def _unsupported(options: list[str]) -> tuple[Header, ...]:
+    return (("Unsupported", ", ".join(options)),)
+
+
+def _is_length(line: bytes) -> bool:
+    return line.partition(b":")[0].strip().lower() in (b"content-length", b"l")

@@ -1,0 +1,379 @@
+"""One recording session: from the INVITE of an SRC to the last byte of its files."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from siprec_srs.address import host_port
+from siprec_srs.agreement import Agreement
+from siprec_srs.behaviour import Behaviour
+from siprec_srs.checks import Findings, examine_change, examine_invite, warning_headers
+from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, Dialog, reply
+from siprec_srs.environment import Environment
+from siprec_srs.media import Media
+from siprec_srs.message import Header, Request, Response
+from siprec_srs.outgoing import Outgoing
+from siprec_srs.session_timer import SessionTimer
+from siprec_srs.summary import Summary, iso
+from siprec_srs.transaction import Repeater, ServerTransaction, Timer
+from siprec_srs.transport import Flow
+
+_TICK_S = 0.5
+_AFTER_BYE_S = 0.5
+_GARBAGE = b"this is no session description\r\n\0\xff\xfe=:;\r\nm=audio\r\n"
+
+
+class Session:
+    """Made by the server for an INVITE without To tag; the server then calls `begin`.
+
+    on_over: called once when the files are complete and nothing of ours is outstanding.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: Environment,
+        folder: Path,
+        transaction: ServerTransaction,
+        on_over: Callable[["Session"], None],
+    ) -> None:
+        invite = transaction.request
+        flow = transaction.flow
+        self._environment = environment
+        self._behaviour: Behaviour = environment.behaviour
+        self.invite = transaction
+        self._on_over = on_over
+        where = host_port(flow.local_host, environment.endpoint.port)
+        transport = ";transport=tcp" if flow.transport == "TCP" else ""
+        contact = f"<sip:srs@{where}{transport}>;+sip.srs"
+        self.dialog = Dialog.of(invite, contact)
+        self.summary = Summary(
+            folder=folder,
+            call_id=invite.call_id,
+            from_=invite.get("From"),
+            to=invite.get("To"),
+            user_agent=invite.get("User-Agent"),
+            headers=[[name, value] for name, value in invite.headers],
+            started=iso(time.time()),
+        )
+        self.media = Media(
+            folder=folder,
+            behaviour=self._behaviour,
+            ports=environment.ports,
+            host=flow.local_host,
+            note=self.summary.note,
+        )
+        self.outgoing = Outgoing(environment, self.dialog, self.summary)
+        self.outgoing.use_when_unreachable(flow)
+        self._timer = SessionTimer(
+            environment.schedule, refresh=self._reinvite, expire=lambda: self.hang_up("timeout")
+        )
+        self._agreement = Agreement(self.summary)
+        self._unacknowledged: dict[int, Repeater] = {}
+        self._timers: list[Timer] = []
+        self._has_media = self._is_recording = self._is_over = self._told_over = False
+        self._pending_bye = False
+        self._final_state = "ended"
+
+    # ------------------------------------------------------------- the first INVITE
+
+    def begin(self) -> None:
+        """Judge the INVITE and do with it what the switches say."""
+        request = self.invite.request
+        found = examine_invite(request)
+        self._agreement.keep(found, "INVITE")
+        folder, labels = str(self.summary.folder), self._agreement.labels
+        self._environment.tell("invite", self.dialog.call_id, folder=folder, labels=labels)
+        if self._behaviour.silent:
+            self.summary.write()
+        elif found.errors:
+            self.refuse(400, "Bad Request", warning_headers(found.errors))
+        else:
+            self._proceed()
+
+    def _proceed(self) -> None:
+        behaviour = self._behaviour
+        if behaviour.ring_only or behaviour.delay_s > 0:
+            self._respond(self.invite, 100, "Trying")
+        if behaviour.ring_only or behaviour.ringing:
+            self._respond(self.invite, 180, "Ringing", (("Contact", self.dialog.contact),))
+        self.summary.write()
+        if behaviour.ring_only:
+            return
+        if behaviour.delay_s > 0:
+            self._later(behaviour.delay_s, self._decide)
+        else:
+            self._decide()
+
+    def _decide(self) -> None:
+        if self.invite.status >= 200:
+            return
+        if self._behaviour.redirect:
+            contact = (("Contact", f"<{self._behaviour.redirect}>"),)
+            self.refuse(302, "Moved Temporarily", contact)
+        elif self._behaviour.refuse:
+            self.refuse(*self._behaviour.refuse)
+        else:
+            self._answer()
+
+    def refuse(self, status: int, reason: str, extra: tuple[Header, ...] = ()) -> None:
+        """End the session before it began."""
+        self._respond(self.invite, status, reason, extra)
+        for name, value in extra:
+            if name == "Warning":
+                self.summary.note(value)
+        self.summary.refused_with = status
+        self._end("refused", state="refused")
+
+    def _answer(self) -> None:
+        offer = self._agreement.offer
+        body = self.media.answer(offer) if offer is not None else None
+        if body is None:
+            self.refuse(488, "Not Acceptable Here", warning_headers(["no usable m-line"]))
+            return
+        (self.summary.folder / "sdp-answer.sdp").write_bytes(body)
+        if self._behaviour.garbage:
+            body = _GARBAGE
+        elif self._behaviour.no_sdp:
+            body = b""
+        self.media.mark_answer()
+        self._accept(self.invite, body)
+        self._is_recording = True
+        self.summary.state = "recording"
+        self.summary.answered = iso(time.time())
+        self.write()
+        self._environment.tell("answered", self.dialog.call_id)
+        if not self._behaviour.no_media:
+            self._later(_TICK_S, self._tick)
+        if self._behaviour.die_after_s is not None:
+            self._later(self._behaviour.die_after_s, self._environment.die)
+
+    def _accept(self, transaction: ServerTransaction, body: bytes) -> None:
+        """Send a 200 to an INVITE and repeat it until its ACK (RFC 3261 §13.3.1.4)."""
+        timer = self._timer.answer(transaction.request)
+        common = (("Contact", self.dialog.contact), ("Allow", ALLOW), ("Accept", ACCEPT))
+        extra = (*common, ("Supported", SUPPORTED), *timer)
+        self._respond(transaction, 200, "OK", extra, body)
+        number = transaction.request.cseq[0]
+        table = self._environment.table
+        self._unacknowledged[number] = Repeater(transaction.repeat, table.timers, table.schedule)
+        self._later(table.timers.give_up_s, lambda: self._give_up(number))
+
+    def _give_up(self, number: int) -> None:
+        if number in self._unacknowledged and not self._is_over:
+            self.summary.note(f"no ACK for the INVITE with CSeq {number}")
+            self.hang_up("timeout")
+
+    def cancel(self, transaction: ServerTransaction) -> None:
+        """Answer a CANCEL of the first INVITE (RFC 3261 §9.2)."""
+        if self._behaviour.silent:
+            return
+        self._respond(transaction, 200, "OK")
+        if self.invite.status >= 200:
+            self.summary.note("CANCEL after the final response")
+        elif self._behaviour.late_200_after_cancel:
+            self._answer()
+        else:
+            self.summary.bye_reason = transaction.request.get("Reason") or None
+            self._respond(self.invite, 487, "Request Terminated")
+            self._end("cancel")
+
+    # ------------------------------------------------------------- inside the dialog
+
+    def acknowledge(self, ack: Request) -> None:
+        """Take the ACK of a 200."""
+        repeater = self._unacknowledged.pop(ack.cseq[0], None)
+        if repeater is None:
+            return
+        repeater.stop()
+        if self.summary.acknowledged is None and not self._is_over:
+            self.summary.acknowledged = iso(time.time())
+            self.summary.write()
+            self._plan()
+
+    def _plan(self) -> None:
+        behaviour = self._behaviour
+        plans: tuple[tuple[float | None, Callable[[], None]], ...] = (
+            (behaviour.hang_up_after_s, lambda: self.hang_up("srs-bye")),
+            (behaviour.options_after_s, lambda: self._request("OPTIONS")),
+            (behaviour.reinvite_after_s, self._reinvite),
+        )
+        for delay_s, action in plans:
+            if delay_s is not None:
+                self._later(delay_s, action)
+
+    def _request(self, method: str) -> None:
+        self.outgoing.send(method, done=lambda _: self.write())
+
+    def _reinvite(self) -> None:
+        """Offer what was answered before, without any change."""
+
+        def check(response: Response | None) -> None:
+            if response is not None and response.status < 300:
+                if not response.body:
+                    self.summary.note("the 200 to our re-INVITE has no session description")
+                if not any("+sip.src" in value for value in response.all("Contact")):
+                    self.summary.note("the 200 to our re-INVITE has no +sip.src")
+            self.write()
+
+        if not self._is_over:
+            extra = (("Require", "siprec"), *self._timer.offer())
+            self.outgoing.send("INVITE", body=self.media.sdp, extra=extra, done=check)
+
+    def request(self, transaction: ServerTransaction) -> None:
+        """Answer a request inside the dialog; the server has checked Require."""
+        request = transaction.request
+        number, method = request.cseq
+        if number <= self.dialog.remote_cseq:
+            # RFC 3261 §12.2.2: out of order.
+            self._respond(transaction, 500, "Server Internal Error")
+            self.summary.note(f"{method} with CSeq {number} after {self.dialog.remote_cseq}")
+            return
+        self.dialog.remote_cseq = number
+        if method == "BYE":
+            self._bye(transaction)
+        elif self._is_over:
+            self._respond(transaction, 481, "Call/Transaction Does Not Exist")
+        elif method in ("INVITE", "UPDATE"):
+            self._change(transaction)
+        elif method in ("OPTIONS", "INFO"):
+            self._respond(transaction, 200, "OK", (("Allow", ALLOW), ("Accept", ACCEPT)))
+        else:
+            self._respond(transaction, 405, "Method Not Allowed", (("Allow", ALLOW),))
+
+    def _bye(self, transaction: ServerTransaction) -> None:
+        self.media.mark_bye()
+        self._respond(transaction, 200, "OK")
+        if self._is_over:
+            return
+        if self.invite.status < 200:
+            self._respond(self.invite, 487, "Request Terminated")
+        self.summary.bye_reason = transaction.request.get("Reason") or None
+        self._agreement.keep(self._examine(transaction.request), "BYE")
+        self._end("src-bye")
+
+    def _change(self, transaction: ServerTransaction) -> None:
+        method = transaction.request.method
+        if self.invite.status < 200 or (method == "INVITE" and self.outgoing.is_inviting):
+            self._respond(transaction, 491, "Request Pending")
+            return
+        found = self._examine(transaction.request)
+        self._agreement.compare(found)
+        self._agreement.keep(found, method)
+        if found.errors:
+            self._respond(transaction, 400, "Bad Request", warning_headers(found.errors))
+            self.write()
+            return
+        self.dialog.refresh_target(transaction.request)
+        body = self._changed_answer(found, method)
+        if body is None:
+            self._respond(transaction, 488, "Not Acceptable Here")
+        elif method == "INVITE":
+            self._accept(transaction, body)
+        else:
+            extra = (("Contact", self.dialog.contact), *self._timer.answer(transaction.request))
+            self._respond(transaction, 200, "OK", extra, body)
+        self.write()
+
+    def _examine(self, request: Request) -> Findings:
+        return examine_change(request, self._agreement.known, self._agreement.labels)
+
+    def _changed_answer(self, found: Findings, method: str) -> bytes | None:
+        if found.offer is None:
+            # Without an offer our 200 to an INVITE makes one (RFC 3261 §14.2).
+            return self.media.sdp if method == "INVITE" else b""
+        return self.media.answer(found.offer)
+
+    # ------------------------------------------------------------- the end
+
+    def hang_up(self, ended_by: str) -> None:
+        """Send BYE and end."""
+        if self._is_over:
+            return
+        self.media.mark_bye()
+        self._pending_bye = True
+
+        def done(_: Response | None) -> None:
+            self._pending_bye = False
+            if self.summary.state == "ended":
+                self.write()
+            self._tell_over()
+
+        self.outgoing.send("BYE", done=done)
+        self._end(ended_by)
+
+    def _end(self, ended_by: str, state: str = "ended") -> None:
+        self._is_over = True
+        self._stop_timers()
+        self.summary.ended = iso(time.time())
+        self.summary.ended_by = ended_by
+        self._final_state = state
+        # Packets that come although the session is over are counted for a while.
+        self._environment.schedule(_AFTER_BYE_S if self._is_recording else 0.0, self.finish)
+
+    def finish(self, ended_by: str = "") -> None:
+        """Close the files and write the last summary; `ended_by` only when it ends here."""
+        self._stop_timers()
+        if self._told_over or self.summary.state in ("ended", "refused"):
+            return
+        if self.summary.ended is None:
+            self.summary.ended, self.summary.ended_by = iso(time.time()), ended_by
+        self._is_over = True
+        self.media.close()
+        self._first_media()
+        self.summary.state = self._final_state
+        self.write()
+        self._environment.tell(
+            "ended", self.dialog.call_id, by=self.summary.ended_by, problems=self.summary.problems
+        )
+        self._tell_over()
+
+    def _tell_over(self) -> None:
+        if not self._told_over and not self._pending_bye and self.summary.state != "recording":
+            self._told_over = True
+            self._on_over(self)
+
+    # ------------------------------------------------------------- small things
+
+    def _tick(self) -> None:
+        self.media.tick()
+        self._first_media()
+        self._later(_TICK_S, self._tick)
+
+    def _first_media(self) -> None:
+        at = self.media.first_packet_at
+        if at is not None and not self._has_media:
+            self._has_media = True
+            self._environment.tell("first-media", self.dialog.call_id, first_packet=iso(at))
+            self.write()
+
+    def write(self) -> None:
+        """Write the summary with the counters as they are."""
+        self.summary.labels = self.media.describe(self._agreement.participant)
+        self.summary.write()
+
+    def _respond(
+        self,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str,
+        extra: tuple[Header, ...] = (),
+        body: bytes = b"",
+    ) -> None:
+        flow: Flow = transaction.flow
+        tag = self.dialog.local_tag if status > 100 else ""
+        request = transaction.request
+        transaction.respond(
+            reply(request, status, reason, flow=flow, to_tag=tag, extra=extra, body=body)
+        )
+
+    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._timers.append(self._environment.schedule(delay_s, action))
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        for repeater in self._unacknowledged.values():
+            repeater.stop()
+        self._timers.clear()
+        self._timer.stop()
