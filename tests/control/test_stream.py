@@ -72,7 +72,7 @@ def test_json_has_no_sdp(stack: Stack, capsys: Output) -> None:
 def test_stream_is_started_as_ordered(stack: Stack, capsys: Output) -> None:
     stack.answer(YES)
     words = ["--connector", "main", "--name", "n", "--track", "inbound_track"]
-    words += ["--parameter", "A=1=2", "--parameter", "B=", "--status-callback", "http://cb/"]
+    words += ["--parameter", "X-A=1=2", "--parameter", "X-B=", "--status-callback", "http://cb/"]
     assert stack.run("stream", "start", CALL.sid, *words, "--status-callback-method", "GET") == 0
     assert capsys.readouterr().out == f"stream {SID} accepted\n"
     stack.join()
@@ -84,7 +84,7 @@ def test_stream_is_started_as_ordered(stack: Stack, capsys: Output) -> None:
         "track": "inbound_track",
         "status_callback": "http://cb/",
         "status_callback_method": "GET",
-        "parameters": [["A", "1=2"], ["B", ""]],
+        "parameters": [["X-A", "1=2"], ["X-B", ""]],
     }
 
 

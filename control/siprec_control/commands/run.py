@@ -70,7 +70,7 @@ def ready_line(runtime: Runtime, state: StateFolder) -> str:
     fields = {
         "sip": ",".join(settings.sip.listen),
         "src": ",".join(settings.src.listen),
-        "redis": re.sub(r"//[^/@]*@", "//***@", settings.redis.url or ""),
+        "redis": re.sub(r"//.*@", "//***@", settings.redis.url or ""),
         "rtpengine": ",".join(settings.rtpengine.ng),
         "state": str(state.path),
     }
