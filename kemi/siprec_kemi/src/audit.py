@@ -32,6 +32,7 @@ class Audit:
         for sid in files.keys() - self._known:
             heapq.heappush(self._due, (now + EVERY_S, sid))
         self._known = set(files)
+        self._forks.forget_audits(files)
         asked = 0
         while self._due and self._due[0][0] <= now and asked < AT_ONCE:
             _, sid = heapq.heappop(self._due)

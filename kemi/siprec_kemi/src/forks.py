@@ -1,7 +1,7 @@
 """The forks in rtpengine: a stream's commands to NG, and NG's replies as events."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from rtpengine_ng.client import NgSocket
@@ -24,6 +24,9 @@ from siprec.sdp import compose_offer
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.requests import LABELS
+
+# An rtpengine that is silent to so many audits of a call has no media of it any more.
+SILENT_AUDITS = 3
 
 Happen = Callable[[str, e.Event], None]
 EndCall = Callable[[str, str], None]
@@ -56,6 +59,7 @@ class Forks:
         register: Callable[[NgSocket], None],
     ) -> None:
         self._sockets: dict[str, NgSocket] = {}
+        self._silent_audits: dict[str, int] = {}
         self._stream_of = stream_of
         self._happen = happen
         self._end_call = end_call
@@ -105,6 +109,11 @@ class Forks:
         )
         asked = _Asked("query", call.sid, recording=recording)
         self._send(call.rtpengine, query(call.sip_call_id), asked)
+
+    def forget_audits(self, live: Container[str]) -> None:
+        """Forget the silent audits of calls that are over."""
+        for sid in [sid for sid in self._silent_audits if sid not in live]:
+            del self._silent_audits[sid]
 
     def _send(self, address: str, command: Command, asked: _Asked) -> None:
         try:
@@ -167,6 +176,7 @@ class Forks:
                 self._happen(asked.sid, e.ForkReleased())
 
     def _audited(self, asked: _Asked, outcome: Outcome) -> None:
+        self._silent_audits.pop(asked.sid, None)
         tags = outcome.reply.get("tags")
         if not isinstance(tags, dict):
             return
@@ -174,6 +184,14 @@ class Forks:
             stream = self._stream_of(sid)
             if fork_tag not in tags and stream is not None and stream.leg.fork_tag == fork_tag:
                 self._happen(sid, e.ForkLost())
+
+    def _audit_failed(self, call_sid: str, *, is_gone: bool) -> None:
+        """End a call that rtpengine does not know, or whose rtpengine is gone for good."""
+        silent = self._silent_audits.get(call_sid, 0) + 1
+        self._silent_audits[call_sid] = silent
+        if is_gone or silent >= SILENT_AUDITS:
+            del self._silent_audits[call_sid]
+            self._end_call(call_sid, "media-gone")
 
     def _offered(self, asked: _Asked, outcome: Outcome) -> None:
         try:
@@ -191,8 +209,7 @@ class Forks:
         gone = isinstance(error, NgRefused) and error.unknown_call
         match asked.command:
             case "query":
-                if gone:
-                    self._end_call(asked.sid, "media-gone")
+                self._audit_failed(asked.sid, is_gone=gone)
             case "subscribe request" if self._is_current(asked):
                 text = f"rtpengine: {error}"
                 self._happen(

@@ -8,6 +8,8 @@ from siprec.sids import SHARDS
 from siprec_kemi.clock import monotonic_s
 
 RENEW_S = 1.0
+# Those that start together count each other before they share.
+ANNOUNCE_S = 0.3
 # By its own clock the owner stops this long before Redis gives the shard to another.
 MARGIN_S = 0.5
 
@@ -35,6 +37,7 @@ class Leases:
     def __init__(self, store: ShardStore) -> None:
         self._store = store
         self._held: dict[int, Held] = {}
+        self._is_announced = False
         self.due_s = 0.0
 
     def epoch(self, shard: int) -> int | None:
@@ -64,6 +67,10 @@ class Leases:
         self.due_s = started + RENEW_S
         until_s = started + LEASE_MS / 1000 - MARGIN_S
         living = self._store.attend()
+        if not self._is_announced:
+            self._is_announced = True
+            self.due_s = started + ANNOUNCE_S
+            return Turnover()
         lost = self._store.renew(list(self._held))
         for shard in lost:
             self._held.pop(shard, None)

@@ -59,13 +59,9 @@ class Sender:
 
     def cancel(self, call_id: str, cseq: int) -> None:
         """Cancel an INVITE; one that is not ours or is over is left alone."""
-        request = {
-            "jsonrpc": "2.0",
-            "method": "tm.cancel",
-            "params": [call_id, f"{cseq} INVITE"],
-            "id": 1,
-        }
-        ksr.rpc(json.dumps(request))
+        # The transaction of another life of this Kamailio is gone: that is no fault.
+        request = {"jsonrpc": "2.0", "method": "tm.cancel", "params": [call_id, str(cseq)], "id": 1}
+        ksr.log("debug", f"{call_id} cancel: {ksr.rpc(json.dumps(request))}")
 
     def answer(self, index: int, label: int, answer: Answer, contact: str) -> bool:
         """Answer a suspended request of this Kamailio."""
