@@ -13,6 +13,8 @@
 `code` is the alert code, where there is one.
 """
 
+MAX_WHY_CHARS = 200
+
 
 class SiprecError(Exception):
     """Anything the core refuses. `str()` reads well for a person."""
@@ -86,6 +88,8 @@ class SdpError(SiprecError):
     retryable = False
 
     def __init__(self, why: str) -> None:
+        # It may quote the peer, and ends up in logs and alerts.
+        why = why if len(why) <= MAX_WHY_CHARS else f"{why[:MAX_WHY_CHARS]}…"
         super().__init__(f"SDP: {why}")
         self.why = why
 

@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -165,5 +166,7 @@ def _stream_id(call: Call, stream: Stream, side: Side) -> str:
     return _id(f"{call.sid}/session/{stream.sid}/stream/{side}")
 
 
+# Each id stands in a document several times, and again in the last one.
+@lru_cache(maxsize=4096)
 def _id(name: str) -> str:
     return b64encode(uuid5(_IDS, name).bytes).decode()

@@ -19,6 +19,7 @@ _USER = re.compile(rf"(?:[{_UNRESERVED}&=+$,;?/:#]|{_ESCAPED})+")
 _PARAM = re.compile(rf"(?:[{_UNRESERVED}\[\]/:&+$]|{_ESCAPED})+")
 _HEADERS = re.compile(rf"(?:[{_UNRESERVED}\[\]/?:+$&=]|{_ESCAPED})+")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9.])?")
+_FOLD = re.compile(r"\r?\n[ \t]+")
 _PORT = re.compile(r"[0-9]{1,5}")
 _TRANSPORTS = ("udp", "tcp")
 
@@ -137,8 +138,7 @@ def parse_name_addr(value: str) -> NameAddr:
     Raises:
         SipUriError: there is no URI in it.
     """
-    text = value.strip()
-    display, rest = _display(text)
+    display, rest = _display(_FOLD.sub(" ", value).strip())
     if rest.startswith("<"):
         uri, closed, rest = rest[1:].partition(">")
         if not closed:

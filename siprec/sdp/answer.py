@@ -91,18 +91,18 @@ def _chosen_formats(index: int, offered: OfferedMedia, media: Media) -> list[tup
     # RFC 3264 §6.1 lets an answer list formats that were not offered, besides at least one
     # that was. We send none of those, and rtpengine must not learn of them.
     by_type = dict(zip(offered.formats, offered.codecs, strict=True))
-    matches = ((f, _match(f, media.codec(f), by_type)) for f in media.formats)
+    matches = ((f, _match(f, codec, by_type)) for f, codec in media.codecs.items())
     chosen = [(theirs, ours) for theirs, ours in matches if ours is not None]
     if not chosen:
-        names = ", ".join(media.codec(f) or f for f in media.formats[:8]) or "nothing"
+        names = ", ".join(codec or f for f, codec in media.codecs.items()) or "nothing"
         wanted = ", ".join(c or f for f, c in by_type.items())
         raise SdpError(f"m-line {index + 1} chose {names}, offered was {wanted}")
     return chosen
 
 
-def _match(payload_type: str, codec: str | None, by_type: dict[str, str]) -> str | None:
+def _match(payload_type: str, codec: str, by_type: dict[str, str]) -> str | None:
     # An rtpmap may be left out: then the payload type means what it meant in the offer.
-    if codec is None or codec == by_type.get(payload_type):
+    if not codec or codec == by_type.get(payload_type):
         return payload_type if payload_type in by_type else None
     if not (payload_type.isascii() and payload_type.isdigit() and len(payload_type) <= 3):
         return None
@@ -114,13 +114,12 @@ def _match(payload_type: str, codec: str | None, by_type: dict[str, str]) -> str
 def _accepted_lines(media: Media, offered: Media, chosen: list[tuple[str, str]]) -> list[str]:
     # Codec lines are ours, under the payload type that the SRS chose: no text of the SRS
     # passes through.
-    codecs = [(f, offered.rtpmaps.get(ours) or offered.codec(ours)) for f, ours in chosen]
-    fmtps = offered.fmtps
+    codecs, fmtps = offered.codecs | offered.rtpmaps, offered.fmtps
     rtcp_port = leading_number(media.attribute("rtcp"))
     return [
         f"m=audio {media.port} {media.proto} {' '.join(f for f, _ in chosen)}",
         f"c={connection_of(media.connection)}",
-        *(f"a=rtpmap:{f} {codec}" for f, codec in codecs if codec),
+        *(f"a=rtpmap:{f} {codecs[ours]}" for f, ours in chosen if codecs[ours]),
         *(f"a=fmtp:{f} {fmtps[ours]}" for f, ours in chosen if ours in fmtps),
         "a=recvonly",
         *([f"a=rtcp:{rtcp_port}"] if rtcp_port else []),

@@ -83,25 +83,13 @@ def compose_offer(
     chosen = [(label, _track_of(tracks, party_tag)) for party_tag, label in wanted]
     if not chosen:
         raise ForkError("no party is wanted")
-    offered: list[OfferedMedia] = []
-    blocks: list[str] = []
-    for label, track in chosen:
-        formats = _audio_formats(track)
-        codecs = tuple(track.media.codec(f) or "" for f in formats)
-        offered.append(
-            OfferedMedia(
-                label=label,
-                party_tag=track.party_tag,
-                fork_index=track.index,
-                formats=formats,
-                codecs=codecs,
-            )
-        )
-        blocks += _media_lines(track.media, label, formats)
+    offered = tuple(_offered(label, track) for label, track in chosen)
+    pairs = zip(chosen, offered, strict=True)
+    blocks = [line for (_, track), o in pairs for line in _media_lines(track.media, o)]
     head = session_lines(session_id, version, connection_of(chosen[0][1].media.connection))
     return Offer(
         sdp=join_lines([*head, *blocks]),
-        media=tuple(offered),
+        media=offered,
         fork=tuple(ForkLine(kind=m.kind, proto=m.proto, formats=m.formats) for m in fork),
     )
 
@@ -159,26 +147,37 @@ def _track_of(tracks: tuple[ForkMedia, ...], party_tag: str) -> ForkMedia:
     raise ForkError(f"party {party_tag!r} has no audio m-line", retryable=True)
 
 
+def _offered(label: str, track: ForkMedia) -> OfferedMedia:
+    formats, codecs = _audio_formats(track), track.media.codecs
+    return OfferedMedia(
+        label=label,
+        party_tag=track.party_tag,
+        fork_index=track.index,
+        formats=formats,
+        codecs=tuple(codecs[f] for f in formats),
+    )
+
+
 def _audio_formats(track: ForkMedia) -> tuple[str, ...]:
     media = track.media
     if media.proto != "RTP/AVP":
         raise ForkError(f"profile {media.proto} instead of RTP/AVP")
     if numeric_address(media.connection) is None:
         raise ForkError(f"{media.connection!r} is not a numeric address")
-    kept = tuple(f for f in media.formats if not (media.codec(f) or "").startswith(_NOT_AUDIO))
+    kept = tuple(f for f, codec in media.codecs.items() if not codec.startswith(_NOT_AUDIO))
     if not kept:
         raise ForkError(f"party {track.party_tag!r} has no audio codec")
     return kept
 
 
-def _media_lines(media: Media, label: str, formats: tuple[str, ...]) -> list[str]:
+def _media_lines(media: Media, offered: OfferedMedia) -> list[str]:
     rtcp_port = leading_number(media.attribute("rtcp"))
     ptime = leading_number(media.attribute("ptime"))
     return [
-        f"m=audio {media.port} {media.proto} {' '.join(formats)}",
+        f"m=audio {media.port} {media.proto} {' '.join(offered.formats)}",
         f"c={connection_of(media.connection)}",
-        f"a=label:{label}",
-        *codec_lines(media, formats),
+        f"a=label:{offered.label}",
+        *codec_lines(media, offered.formats),
         *([f"a=ptime:{ptime}"] if ptime else []),
         "a=inactive" if media.direction == "inactive" else "a=sendonly",
         *([f"a=rtcp:{rtcp_port}"] if rtcp_port else []),

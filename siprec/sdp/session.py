@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from siprec.errors import SdpError
 
 MAX_SDP_BYTES = 65_536
+MAX_FORMATS = 128
+"""There are no more RTP payload types."""
 
 Attributes = tuple[tuple[str, str | None], ...]
 """`a=` lines in order: name, and what follows the colon (None without a colon)."""
@@ -73,10 +75,14 @@ class Media:
         """Give the parameters of each format that has an fmtp line."""
         return self._by_format("fmtp")
 
-    def codec(self, payload_type: str) -> str | None:
-        """Give the codec in upper case without a channel count of 1; None when unknown."""
-        name = self.rtpmaps.get(payload_type) or _STATIC_CODECS.get(payload_type)
-        return name.upper().removesuffix("/1") if name else None
+    @property
+    def codecs(self) -> dict[str, str]:
+        """Give the codec of each format, in upper case without a channel count of 1.
+
+        "" when it is unknown: a dynamic payload type without an rtpmap.
+        """
+        names = _STATIC_CODECS | self.rtpmaps
+        return {f: names.get(f, "").upper().removesuffix("/1") for f in self.formats}
 
     def _by_format(self, name: str) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -149,6 +155,8 @@ def _media(lines: list[tuple[str, str]], session: Session) -> Media:
     if not match or int(match[2]) > 65535:
         raise SdpError(f"'m={text[:40]}' is not an m-line")
     formats = tuple(match[4].split())
+    if len(formats) > MAX_FORMATS:
+        raise SdpError(f"'m={text[:40]}…' has more than {MAX_FORMATS} formats")
     if not all(_TOKEN.fullmatch(token) for token in formats):
         raise SdpError(f"'m={text[:40]}' has a format that is not a token")
     attributes = _attributes(lines)

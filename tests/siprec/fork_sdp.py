@@ -30,10 +30,10 @@ def media(
     ]
 
 
-def fork(*medias: list[str]) -> str:
+def fork(*blocks: list[str]) -> str:
     """Write the whole description; by default both parties speak PCMA and send digits."""
     digits = ("8 PCMA/8000", "101 telephone-event/8000")
-    medias = medias or (
+    blocks = blocks or (
         media("0", port=30136, formats=digits, extra=["a=fmtp:101 0-15"]),
         media("1", port=30150, formats=digits, extra=["a=fmtp:101 0-15"]),
     )
@@ -43,4 +43,4 @@ def fork(*medias: list[str]) -> str:
         "s=rtpengine-10-5-3-5-1-deb12u1",
         "t=0 0",
     ]
-    return "\r\n".join([*head, *(line for block in medias for line in block), ""])
+    return "\r\n".join([*head, *(line for block in blocks for line in block), ""])

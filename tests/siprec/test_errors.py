@@ -36,3 +36,7 @@ def test_fork_error_is_retryable_only_when_told() -> None:
     assert not errors.ForkError("x").retryable
     assert errors.ForkError("x", retryable=True).retryable
     assert errors.ForkError("x").code == 32102
+
+
+def test_sdp_error_quotes_little_of_the_peer() -> None:
+    assert len(str(errors.SdpError("x" * 60_000))) < 250

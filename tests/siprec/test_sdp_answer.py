@@ -14,8 +14,8 @@ from tests.siprec.fork_sdp import LABELS, WANTED, fork, media
 GOLDEN = Path(__file__).parent / "golden"
 
 
-def _offer(*medias: list[str]) -> Offer:
-    return compose_offer(fork(*medias), WANTED, LABELS, 42, 1)
+def _offer(*blocks: list[str]) -> Offer:
+    return compose_offer(fork(*blocks), WANTED, LABELS, 42, 1)
 
 
 def _answer(*lines: str) -> str:
@@ -162,5 +162,5 @@ def test_check_answer_never_gives_rtpengine_what_we_did_not_offer(lines: list[st
         live = [m for m in clean if m.port]
         assert len(live) == len(checked.accepted)
         assert all(m.direction == "recvonly" for m in live)
-        assert all(m.codec(f) == "PCMA/8000" for m in live for f in m.formats)
+        assert all(set(m.codecs.values()) == {"PCMA/8000"} for m in live)
         assert sorted(checked.accepted + checked.refused + checked.inactive) == ["1", "2"]

@@ -46,13 +46,13 @@ def test_media_tells_codecs_and_attributes() -> None:
     assert media.fmtps == {"96": "useinbandfec=1"}
     assert media.attribute("rtcp-mux") == ""
     assert media.attribute("label") is None
-    assert [media.codec(f) for f in ("0", "96", "97")] == ["PCMU/8000", "OPUS/48000/2", None]
+    assert media.codecs == {"0": "PCMU/8000", "96": "OPUS/48000/2"}
 
 
-def test_media_codec_ignores_a_channel_count_of_one() -> None:
+def test_media_codecs_ignore_a_channel_count_of_one() -> None:
     attributes = (("rtpmap", "8 pcma/8000/1"), ("rtpmap", None))
-    media = Media(kind="audio", port=1, proto="RTP/AVP", attributes=attributes)
-    assert media.codec("8") == "PCMA/8000"
+    media = Media(kind="audio", port=1, proto="RTP/AVP", formats=("8", "97"), attributes=attributes)
+    assert media.codecs == {"8": "PCMA/8000", "97": ""}
     assert media.direction == "sendrecv"
 
 
@@ -75,6 +75,7 @@ def test_parse_takes_lf_and_no_media() -> None:
         ("v=0\r\nm=audio -1 RTP/AVP 0\r\n", "is not an m-line"),
         ("v=0\r\nm=audio 65536 RTP/AVP 0\r\n", "is not an m-line"),
         ("v=0\r\nm=audio 1 RTP/AVP é\r\n", "not a token"),
+        ("v=0\r\nm=audio 1 RTP/AVP" + " 0" * 129, "more than 128 formats"),
         ("v=0\r\nc=IN IP4\r\n", "not a connection line"),
         ("v=0\r\nc=IN IP5 1.1.1.1\r\n", "not a connection line"),
         ("v=0\r\nc=ATM IP4 1.1.1.1\r\n", "not a connection line"),

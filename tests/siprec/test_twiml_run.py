@@ -1,5 +1,8 @@
 """How a proxy follows a program."""
 
+import subprocess
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,6 +71,11 @@ def test_advance_keeps_two_orders_of_one_name_and_stops_both() -> None:
     assert advance(_program(twice), 0, ()).pending == (_A, _A)
     stopped = advance(_program(f"{twice}<Stop><Siprec name='a'/></Stop>"), 0, ())
     assert (stopped.pending, stopped.unknown_stops) == ((), ())
+
+
+def test_twiml_run_loads_no_xml() -> None:
+    code = "import sys, siprec.twiml_run, siprec.record; sys.exit('lxml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 _steps = st.one_of(
