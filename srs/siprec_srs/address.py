@@ -64,7 +64,7 @@ def parse_name_addr(value: str) -> NameAddr:
             raise ParseError("unbalanced angle bracket")
     else:
         name, uri = "", head
-    if not uri or " " in uri:
+    if not uri or any(char in ' "<' for char in uri):
         raise ParseError("an address without a URI")
     params = parse_params(";".join(parts[1:]))
     return NameAddr(name=unquote(name.strip()), uri=uri, params=params)

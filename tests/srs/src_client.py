@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 
 from siprec_srs.message import Request, Response, StreamFramer, parse
-
 from tests.srs.documents import BOUNDARY, COMPLETE, write_mixed, write_sdp
 
 Message = Request | Response
@@ -122,8 +121,8 @@ class SrcClient:
             self.cseq += 1
             cseq = self.cseq
         self.branch = f"z9hG4bK{uuid.uuid4().hex[:12]}"
-        headers = [*self.headers(method, cseq, self.branch), *extra]
-        headers = [(name, value) for name, value in headers if name not in set(without)]
+        usual = self.headers(method, cseq, self.branch)
+        headers = [header for header in usual if header[0] not in set(without)] + list(extra)
         uri = self.remote_target
         return Request(method=method, uri=uri, headers=tuple(headers), body=body)
 
