@@ -134,7 +134,10 @@ class Recorder:
         connector_of: Callable[[str, str], Connector | None],
         now_ms: int,
     ) -> None:
-        """Apply an inbox entry. `connector_of(account_sid, name)` looks connectors up."""
+        """Apply an inbox entry. `connector_of(account_sid, name)` looks connectors up.
+
+        What that raises comes through, and nothing was changed then.
+        """
         match entry:
             case i.CallAnswered():
                 self._answered(shard, entry, connector_of, now_ms)
@@ -208,13 +211,14 @@ class Recorder:
         call = entry.call
         if call.sid in self._files:
             return
+        # A look-up may fail, so it comes before anything changes.
+        connectors = [connector_of(call.account_sid, o.connector_name) for o in entry.orders]
         file = CallFile(shard, call)
         self._files[call.sid] = file
         self._changes.calls[call.sid] = file
         self._watch(call)
         self._notices(shard, call, entry.notices, now_ms)
-        for order in entry.orders:
-            connector = connector_of(call.account_sid, order.connector_name)
+        for order, connector in zip(entry.orders, connectors, strict=True):
             verdict = self._start(file, order, connector, now_ms)
             if not verdict.accepted:
                 self._alert(shard, call.sid, verdict.code or 0, verdict.text, now_ms, order=order)

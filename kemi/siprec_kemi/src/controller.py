@@ -7,7 +7,7 @@ deadlines), steps all, saves all in one pipeline, then carries all commands out.
 import os
 import secrets
 import selectors
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
@@ -127,16 +127,21 @@ class Controller:
 
     def _read_inboxes(self) -> None:
         try:
-            items = self._inboxes.take()
+            for shard, entry_id, fields in self._inboxes.take():
+                # A shard may have been given away since the read began.
+                if shard in self._inboxes.after:
+                    self._apply_fields(shard, entry_id, fields)
+                    self._inboxes.after[shard] = entry_id
+                    self._saver.applied(shard, entry_id)
         except StoreUnavailable as error:
+            # What was not applied is read again.
             self._redis_is_away(error)
-            return
-        for shard, entry_id, fields in items:
-            try:
-                self._apply(shard, from_fields(fields))
-            except RecordError as error:
-                ksr.log("error", f"inbox {shard:02x} {entry_id}: {error}")
-            self._saver.applied(shard, entry_id)
+
+    def _apply_fields(self, shard: int, entry_id: str, fields: Mapping[str, str]) -> None:
+        try:
+            self._apply(shard, from_fields(fields))
+        except RecordError as error:
+            ksr.log("error", f"inbox {shard:02x} {entry_id}: {error}")
 
     def _apply(self, shard: int, entry: Entry) -> None:
         match entry:

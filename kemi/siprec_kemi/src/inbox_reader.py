@@ -17,7 +17,7 @@ Item = tuple[int, str, dict[str, str]]  # shard, entry id, fields
 
 
 class InboxReader:
-    """Reads what comes after the ids in `after` (shard to entry id), which it moves on."""
+    """Reads what comes after the ids in `after` (shard to entry id); the caller moves them on."""
 
     def __init__(self, client: Client, prefix: str) -> None:
         self._client = client
@@ -77,9 +77,7 @@ class InboxReader:
         for key, entries in _streams(reply):
             shard = asked[key]
             for entry_id, words in entries:
-                if shard in self.after:
-                    self.after[shard] = entry_id
-                    items.append((shard, entry_id, _fields(words)))
+                items.append((shard, entry_id, _fields(words)))
         return items
 
     def close(self) -> None:

@@ -73,7 +73,8 @@ class Srs:
 
         def unreachable(why: str) -> None:
             ksr.log("warning", f"{stream.sid} BYE not sent: {why}")
-            self._recorder.happen(stream.sid, e.SrsByeAnswered(status=408), now_ms())
+            event = e.SrsByeAnswered(attempt=stream.leg.attempt, status=408)
+            self._recorder.happen(stream.sid, event, now_ms())
 
         self._send(stream.leg, lambda hop: requests.bye(call, stream, hop, now_ms()), unreachable)
 
