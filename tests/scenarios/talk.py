@@ -1,0 +1,102 @@
+"""Two phones talk: a packet every 20 ms each way, counted at both ends."""
+
+import select
+import socket
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from tests.scenarios.phone import Phone
+from tests.scenarios.polling import poll
+
+PACKET_S = 0.02
+PCMA = 8
+_PAYLOAD_BYTES = 160
+
+
+class Talk:
+    """Speech in both directions as long as the `with` block lasts, in a thread.
+
+    At the end of the block it waits for what is under way; then `lost` tells what is missing.
+    """
+
+    def __init__(self, caller: Phone, callee: Phone) -> None:
+        self._ends = (_End(caller, 0xA), _End(callee, 0xB))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="talk")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def go_on(self, packets: int = 15) -> None:
+        """Wait until each side has heard so many packets more."""
+        caller, callee = self._ends
+        until = len(caller.heard) + packets, len(callee.heard) + packets
+        poll(
+            lambda: len(caller.heard) >= until[0] and len(callee.heard) >= until[1],
+            why=lambda: f"no media: {self.heard}",
+        )
+
+    @property
+    def heard(self) -> tuple[int, int]:
+        """Give how many different packets the caller and the callee have heard."""
+        caller, callee = self._ends
+        return len(caller.heard), len(callee.heard)
+
+    @property
+    def lost(self) -> tuple[list[int], list[int]]:
+        """List the packets that the caller, and the callee, did not hear; after the block."""
+        caller, callee = self._ends
+        return (
+            sorted(set(range(callee.sent)) - caller.heard),
+            sorted(set(range(caller.sent)) - callee.heard),
+        )
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            for end in self._ends:
+                end.speak()
+            due += PACKET_S
+            self._listen(due)
+        self._listen(time.monotonic() + 0.2)
+
+    def _listen(self, until: float) -> None:
+        sockets = {end.socket: end for end in self._ends}
+        while (left_s := until - time.monotonic()) > 0:
+            for ready in select.select(list(sockets), [], [], left_s)[0]:
+                sockets[ready].listen()
+
+
+class _End:
+    def __init__(self, phone: Phone, ssrc: int) -> None:
+        self.socket: socket.socket = phone.rtp
+        self.sent = 0
+        self.heard: set[int] = set()
+        self._phone = phone
+        self._ssrc = ssrc
+
+    def speak(self) -> None:
+        """Send the next packet to where the last SDP said."""
+        header = bytes([0x80, PCMA]) + self.sent.to_bytes(2, "big")
+        header += (self.sent * _PAYLOAD_BYTES).to_bytes(4, "big") + self._ssrc.to_bytes(4, "big")
+        payload = self.sent.to_bytes(4, "big") + bytes([self._ssrc]) * (_PAYLOAD_BYTES - 4)
+        self.socket.sendto(header + payload, self._phone.remote_media)
+        self.sent += 1
+
+    def listen(self) -> None:
+        """Note a packet of the other side; RTCP and strangers do not count."""
+        data = self.socket.recv(2048)
+        if len(data) == 12 + _PAYLOAD_BYTES and data[-1] not in (0, self._ssrc):
+            self.heard.add(int.from_bytes(data[12:16], "big"))
