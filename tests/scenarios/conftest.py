@@ -1,0 +1,41 @@
+"""Real stacks, recorders and SIPps for a test, ended with it, their logs shown when it fails."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.rig import Rig
+
+_TAIL_LINES = 200
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """Give a place for what many tests of a file share, such as one stack."""
+    with Rig(tmp_path_factory.mktemp("shared")) as rig:
+        yield rig
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    """Give a place where a test starts stacks, recorders and SIPps of its own."""
+    with Rig(tmp_path) as own:
+        yield own
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the end of every log to the report of a test that failed."""
+    report = yield
+    if report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Rig):
+                report.sections += [(name, _tail(text)) for name, text in value.logs()]
+    return report
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_TAIL_LINES:])

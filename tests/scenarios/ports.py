@@ -1,0 +1,69 @@
+"""Blocks of ports that no other test on this machine uses, and none that the kernel hands out."""
+
+import random
+import socket
+
+from tests.scenarios.polling import poll
+
+BLOCK_PORTS = 1000
+# Below net.ipv4.ip_local_port_range, so that no client socket can take one between our look
+# and the daemon's bind; SIPp takes its RTP ports from 10000.
+_FIRST, _END = 12000, 32000
+# A claim is a socket bound on an address that no daemon of a test listens on.
+_CLAIM_HOST = "127.77.77.77"
+
+
+class PortBlock:
+    """A thousand ports of our own: `take` gives single ones, `take_range` some in a row."""
+
+    def __init__(self) -> None:
+        self._claim = poll(_claim_any, 60, why="all blocks of ports are in use")
+        self._next: int = self._claim.getsockname()[1]
+        self._end = self._next + BLOCK_PORTS
+
+    def take(self) -> int:
+        """Give a port that is free on 127.0.0.1 and ::1 for UDP and TCP at this moment."""
+        while self._next < self._end:
+            port = self._next
+            self._next += 1
+            if _is_free(port):
+                return port
+        raise AssertionError("the block of ports is used up")
+
+    def take_range(self, count: int) -> tuple[int, int]:
+        """Give the first and the last of `count` ports in a row."""
+        first = self._next + self._next % 2
+        self._next = first + count
+        if self._next > self._end:
+            raise AssertionError(f"no {count} ports are left in the block")
+        return first, first + count - 1
+
+    def close(self) -> None:
+        """Let others have the block; call it when every daemon has ended."""
+        self._claim.close()
+
+
+def _claim_any() -> socket.socket | None:
+    bases = list(range(_FIRST, _END, BLOCK_PORTS))
+    # Seeded by the system: workers of one run share the seed of the random module.
+    random.SystemRandom().shuffle(bases)
+    for base in bases:
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((_CLAIM_HOST, base))
+        except OSError:
+            claim.close()
+        else:
+            return claim
+    return None
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.socket(family, kind) as probe:
+                try:
+                    probe.bind((host, port))
+                except OSError:
+                    return False
+    return True

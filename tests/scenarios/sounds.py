@@ -1,0 +1,44 @@
+"""Sounds as raw A-law (8 kHz): frames that are known one by one, and pure tones."""
+
+import hashlib
+import math
+
+RATE_HZ = 8000
+FRAME_BYTES = 160
+
+
+def frames(seed: str, count: int = 500) -> bytes:
+    """Make `count` frames of 20 ms that differ from each other and from those of other seeds."""
+    return b"".join(_frame(seed, number) for number in range(count))
+
+
+def _frame(seed: str, number: int) -> bytes:
+    return hashlib.shake_128(f"{seed}:{number}".encode()).digest(FRAME_BYTES)
+
+
+def place_in(recorded: bytes, sent: bytes) -> int | None:
+    """Find the frame at which `recorded` begins in `sent`, which is played over and over.
+
+    None when it is not, byte by byte and without a gap, what was sent.
+    """
+    if len(recorded) % FRAME_BYTES or not recorded:
+        return None
+    at = sent.find(recorded[:FRAME_BYTES])
+    if at < 0 or at % FRAME_BYTES:
+        return None
+    loops = 1 + (at + len(recorded)) // len(sent)
+    return at // FRAME_BYTES if (sent * loops)[at : at + len(recorded)] == recorded else None
+
+
+def tone(hz: float, seconds: float = 1.0, level: float = 0.5) -> bytes:
+    """Make a pure tone; `level` is the amplitude, at most 1."""
+    step = 2 * math.pi * hz / RATE_HZ
+    samples = range(round(RATE_HZ * seconds))
+    return bytes(_alaw(round(32767 * level * math.sin(step * n))) for n in samples)
+
+
+def _alaw(sample: int) -> int:
+    """Encode one 16 bit sample, ITU-T G.711."""
+    mask, magnitude = (0xD5, sample >> 3) if sample >= 0 else (0x55, -(sample >> 3) - 1)
+    segment = max(0, magnitude.bit_length() - 5)
+    return (segment << 4 | (magnitude >> max(segment, 1)) & 0x0F) ^ mask

@@ -1,0 +1,235 @@
+"""A whole stack, started as an operator starts it: `siprec run --config F --state DIR`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from siprec.record import from_json
+from siprec.settings import LogLevel, Runtime
+from siprec.store import Store
+from siprec_control.logs import level_of
+from tests.scenarios.polling import poll
+from tests.scenarios.ports import PortBlock
+from tests.scenarios.processes import command_line, descendants, is_alive, parent_of
+
+Settings = Mapping[str, Mapping[str, object]]
+
+_READY_S = 30.0
+# The issue of SIGTERM is promised within 5 s; a loaded machine gets as much again.
+_STOP_S = 10.0
+_SIPREC = str(Path(sys.executable).with_name("siprec"))
+_ROLES = {
+    "redis": "redis-server ",
+    "rtpengine": "rtpengine ",
+    "proxy": "/proxy/kamailio.pid",
+    "src": "/src/kamailio.pid",
+}
+
+
+class Stack:
+    """A running stack on ports of its own. Use it with `with`, or call `stop`.
+
+    `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
+    gateway at `gateway_port` on 127.0.0.1. `sip_port` and `src_port` listen on UDP and TCP.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Settings | None = None,
+        gateway_port: int | None = None,
+        rtp_ports: int = 400,
+    ) -> None:
+        self.folder = folder
+        self.ports = PortBlock()
+        self.sip_port = self.ports.take()
+        self.src_port = self.ports.take()
+        self.gateway_port = self.ports.take() if gateway_port is None else gateway_port
+        self.rtp_min, self.rtp_max = self.ports.take_range(rtp_ports)
+        self.config = folder / "siprec.toml"
+        self.state = folder / "state"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(_toml(self._sections(settings or {})))
+        self._log_path = folder / "run.log"
+        self._store: Store | None = None
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                [_SIPREC, "run", *self._where],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                start_new_session=True,
+            )
+        try:
+            poll(self._is_ready, _READY_S, why=lambda: f"stack not ready:\n{self.log}")
+        except BaseException:
+            self.end()
+            raise
+
+    def _sections(self, settings: Settings) -> dict[str, dict[str, object]]:
+        sections: dict[str, dict[str, object]] = {
+            "sip": {"listen": _listen(self.sip_port)},
+            "src": {"listen": _listen(self.src_port)},
+            "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
+            "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
+        }
+        for name, section in settings.items():
+            merged = sections.get(name, {}) | dict(section)
+            sections[name] = {key: value for key, value in merged.items() if value is not None}
+        return sections
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, f"siprec run has ended:\n{self.log}"
+        return any(line.startswith("ready ") for line in self.log.splitlines())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.stop()
+        else:
+            self.end()
+
+    # What it says and keeps
+
+    @property
+    def proxy(self) -> str:
+        """Give `host:port` of the proxy role."""
+        return f"127.0.0.1:{self.sip_port}"
+
+    @property
+    def log(self) -> str:
+        """Give all that the stack has written so far."""
+        return self._log_path.read_text(errors="replace")
+
+    def errors(self) -> list[str]:
+        """List the log lines at level ERROR or above, of every process of the stack."""
+        return [line for line in self.log.splitlines() if _is_error(line)]
+
+    @property
+    def runtime(self) -> Runtime:
+        """Give the settings with nothing left open: Redis URL, NG address, account."""
+        return from_json(Runtime, (self.state / "runtime.json").read_bytes())
+
+    @property
+    def store(self) -> Store:
+        """Give the store, opened at first use and closed with the stack."""
+        if self._store is None:
+            redis = self.runtime.settings.redis
+            assert redis.url
+            self._store = Store.connect(redis.url, redis.prefix)
+        return self._store
+
+    @property
+    def ng(self) -> tuple[str, int]:
+        """Give the address of the (first) rtpengine."""
+        host, _, port = self.runtime.settings.rtpengine.ng[0].rpartition(":")
+        return host, int(port)
+
+    # What people do with it
+
+    @property
+    def _where(self) -> list[str]:
+        return ["--config", str(self.config), "--state", str(self.state)]
+
+    def cli(self, *words: str, code: int | None = 0) -> subprocess.CompletedProcess[str]:
+        """Run `siprec WORDS…` on this stack; `code` is the exit code it must have, if any."""
+        done = subprocess.run(
+            [_SIPREC, *words, *self._where],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert code is None or done.returncode == code, f"{words}: {done}"
+        return done
+
+    def json(self, *words: str) -> Any:
+        """Run `siprec WORDS… --json`, which must succeed, and give what it printed."""
+        return json.loads(self.cli(*words, "--json").stdout)
+
+    def set_number(self, pattern: str, *verbs: str) -> None:
+        """Let a number follow `<Response>VERBS</Response>`."""
+        document = self.folder / f"document-{len(list(self.folder.glob('document-*')))}.xml"
+        document.write_text(f"<Response>{''.join(verbs)}</Response>", encoding="utf-8")
+        self.cli("number", "set", pattern, "--twiml", str(document))
+
+    # Its processes
+
+    def pids(self, role: str) -> list[int]:
+        """List the processes of `redis`, `rtpengine`, `proxy` or `src`, the leader first."""
+        for pid in sorted(descendants(self._process.pid)):
+            if parent_of(pid) == self._process.pid and _ROLES[role] in command_line(pid):
+                return [pid, *sorted(descendants(pid))]
+        return []
+
+    def stop(self) -> None:
+        """End the stack as an operator does: exit 0, in time, and nothing is left."""
+        if self._process.poll() is not None and self._process.returncode == 0:
+            self.end()
+            return
+        below = descendants(self._process.pid)
+        try:
+            self._process.send_signal(signal.SIGTERM)
+            code = self._process.wait(_STOP_S)
+            assert code == 0, f"siprec run ended with {code}:\n{self.log}"
+            left = [f"{pid} {command_line(pid)}" for pid in below if is_alive(pid)]
+            assert not left, f"left behind: {left}"
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End whatever still runs, without judging it. May be called again."""
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._process.poll() is None:
+            below = descendants(self._process.pid)
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(_STOP_S)
+                for pid in filter(is_alive, below):
+                    os.kill(pid, signal.SIGKILL)
+        self.ports.close()
+
+
+def _listen(port: int) -> list[str]:
+    return [f"udp:127.0.0.1:{port}", f"tcp:127.0.0.1:{port}"]
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SIPREC_")}
+
+
+def _is_error(line: str) -> bool:
+    process, bar, message = line.partition("|")
+    if not bar:
+        return line.startswith(("Traceback", "siprec:"))
+    return level_of(process.strip(), message.strip()) is LogLevel.ERROR
+
+
+def _toml(sections: Mapping[str, Mapping[str, object]]) -> str:
+    lines: list[str] = []
+    for name, section in sections.items():
+        lines.append(f"[{name}]")
+        # Strings, numbers, booleans and lists of these are the same in TOML as in JSON.
+        lines += [f"{key} = {json.dumps(value)}" for key, value in section.items()]
+    return "\n".join([*lines, ""])
