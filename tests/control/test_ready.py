@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from siprec.keys import ShardKeys
 from siprec.settings import RedisSettings, Runtime, Settings
 from siprec.sids import SHARDS
 from siprec_control.ready import (
+    LeaseWatch,
     Probe,
     Prober,
     ask_redis,
     ask_rtpengine,
-    ask_shards,
     ask_sip,
     probes,
     sip_probe_address,
@@ -86,13 +86,34 @@ def test_rtpengine_that_is_silent_is_not_ready() -> None:
 
 @pytest.mark.daemon
 def test_all_shards_must_be_leased(redis: RedisServer) -> None:
+    watch = LeaseWatch(runtime_at(redis))
+    lease(redis, range(SHARDS - 1), "mine", 5000)
+    assert watch.ask() == "own 0 of 64 shards"
+    lease(redis, range(SHARDS - 1), "mine", 6000)
+    assert watch.ask() == "own 63 of 64 shards"
+    lease(redis, [SHARDS - 1], "mine", 5000)
+    assert watch.ask() is None
+
+
+@pytest.mark.daemon
+def test_leases_of_a_killed_controller_do_not_count(redis: RedisServer) -> None:
+    watch = LeaseWatch(runtime_at(redis))
+    lease(redis, range(SHARDS), "killed", 5000)
+    assert watch.ask() == "own 0 of 64 shards"
+    lease(redis, range(SHARDS // 2), "mine", 4000)
+    assert watch.ask() == "own 32 of 64 shards"
+    lease(redis, range(SHARDS), "mine", 4000)
+    assert watch.ask() is None
+
+
+def runtime_at(redis: RedisServer) -> Runtime:
     settings = replace(Settings(), redis=RedisSettings(url=redis.url, prefix="t:"))
-    runtime = Runtime(settings=settings, node="here", route_key="00")
-    for shard in range(SHARDS - 1):
-        redis.client.set(ShardKeys("t:", shard).lease, "x")
-    assert ask_shards(runtime) == "own 63 of 64 shards"
-    redis.client.set(ShardKeys("t:", SHARDS - 1).lease, "x")
-    assert ask_shards(runtime) is None
+    return Runtime(settings=settings, node="here", route_key="00")
+
+
+def lease(redis: RedisServer, shards: Iterable[int], owner: str, left_ms: int) -> None:
+    for shard in shards:
+        redis.client.set(ShardKeys("t:", shard).lease, owner, px=left_ms)
 
 
 def answer_once(server: socket.socket, reply: bytes, seen: list[bytes]) -> threading.Thread:
