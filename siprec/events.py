@@ -97,8 +97,9 @@ class SrsHungUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsByeAnswered:
-    """Our BYE has its final reply, or timed out (`status` 408)."""
+    """The BYE of `attempt` has its final reply, or timed out (`status` 408)."""
 
+    attempt: int
     status: int
 
 

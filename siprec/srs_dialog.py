@@ -43,7 +43,7 @@ def event_of(reply: SrsReplied) -> e.Event | None:
         return None
     _, attempt = leg
     if reply.method == "BYE":
-        return e.SrsByeAnswered(status=reply.status)
+        return e.SrsByeAnswered(attempt=attempt, status=reply.status)
     if reply.method != "INVITE":
         return None
     if reply.status < 300:

@@ -126,7 +126,11 @@ def _stop_before_invite(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
 
 
 def _start_over(stream: Stream, event: e.OwnerChanged, now_ms: int) -> Outcome:
-    return _fork_again(stream, now_ms)
+    # An owner that fell while it started over may not have released the forks before.
+    older = (make_fork_tag(stream.sid, count) for count in range(1, stream.leg.forks))
+    again = _fork_again(stream, now_ms)
+    released = (e.ReleaseFork(fork_tag=tag) for tag in older)
+    return Outcome(again.stream, (*released, *again.commands))
 
 
 def _abandon_and_start_over(stream: Stream, event: e.OwnerChanged, now_ms: int) -> Outcome:
@@ -267,6 +271,11 @@ def _answer_again(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
     return Outcome(stream, (e.AnswerFork(),))
 
 
+def _connect_again(stream: Stream, event: e.OwnerChanged, now_ms: int) -> Outcome:
+    # The takeover itself took longer than rtpengine may: its time begins anew.
+    return Outcome(replace(stream, deadline_ms=now_ms + CONNECT_MS), (e.AnswerFork(),))
+
+
 def _reanswered(stream: Stream, event: e.SrsReanswered, now_ms: int) -> Outcome:
     return _connect(stream, event.sdp, now_ms)
 
@@ -294,7 +303,14 @@ def _fork_released_early(stream: Stream, event: e.ForkReleased, now_ms: int) -> 
     return Outcome(replace(stream, leg=replace(stream.leg, fork_done=True)))
 
 
-def _bye_answered(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
+def _bye_answered(stream: Stream, event: e.SrsByeAnswered, now_ms: int) -> Outcome:
+    # The dialog of an attempt given up has a BYE of its own.
+    if event.attempt != stream.leg.attempt:
+        return Outcome(stream)
+    return _bye_done(stream, event, now_ms)
+
+
+def _bye_done(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
     return _settle(replace(stream, leg=replace(stream.leg, bye_done=True)), now_ms)
 
 
@@ -347,7 +363,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.Event], Transition]] = {
         Stopped=Transition(_stop, (S.STOPPING,)),
         CallOver=Transition(_stop, (S.STOPPING,)),
         CallReoffered=Transition(_answer_again, ()),
-        OwnerChanged=Transition(_answer_again, ()),
+        OwnerChanged=Transition(_connect_again, ()),
     ),
     S.RECORDING: _row(
         SrsReanswered=Transition(_reanswered, (S.CONNECTING, S.STOPPING)),
@@ -357,6 +373,8 @@ TABLE: Mapping[StreamState, Mapping[type[e.Event], Transition]] = {
         Stopped=Transition(_stop, (S.STOPPING,)),
         CallOver=Transition(_stop, (S.STOPPING,)),
         CallReoffered=Transition(_answer_again, ()),
+        # A re-offer may have been saved and its replay not sent.
+        OwnerChanged=Transition(_answer_again, ()),
     ),
     S.CANCELLING: _row(
         SrsAnswered=Transition(_answered_while_cancelling, (S.STOPPING,)),
@@ -368,7 +386,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.Event], Transition]] = {
     ),
     S.STOPPING: _row(
         SrsByeAnswered=Transition(_bye_answered, (S.STOPPING, S.STOPPED, S.FAILED)),
-        SrsHungUp=Transition(_bye_answered, (S.STOPPING, S.STOPPED, S.FAILED)),
+        SrsHungUp=Transition(_bye_done, (S.STOPPING, S.STOPPED, S.FAILED)),
         ForkReleased=Transition(_fork_released, (S.STOPPING, S.STOPPED, S.FAILED)),
         DeadlinePassed=Transition(_give_up_waiting, (S.STOPPED, S.FAILED)),
         OwnerChanged=Transition(_finish_again, (S.STOPPING,)),
