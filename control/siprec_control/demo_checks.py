@@ -1,0 +1,179 @@
+"""Does each file of the demo hold the voice that it should, and nothing of the other?"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from siprec_control.demo_match import Match, is_silent, match
+from siprec_control.demo_story import to_ms
+from siprec_control.demo_voices import CALLEE, CALLER, RATE_HZ, DemoFailed, Voice, read_wav
+
+# Bit-exact copies correlate with 1.000, two different voices with less than 0.1.
+SAME = 0.95
+OTHER = 0.30
+
+PACKET_MS = 20
+# What two clocks and a busy machine may add or take.
+PACKETS_TOLERANCE = 5
+MARGIN_S = 1.0
+
+Samples = Sequence[int]
+
+
+class Check(NamedTuple):
+    """One thing that must hold, in a sentence with what was measured."""
+
+    holds: bool
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One session folder of the recorder: its files and its summary."""
+
+    name: str
+    folder: Path
+    summary: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, name: str, folder: Path) -> "Recording":
+        """Read the folder.
+
+        Raises:
+            DemoFailed: no summary in it.
+        """
+        try:
+            summary = json.loads((folder / "summary.json").read_text())
+        except (OSError, ValueError) as error:
+            raise DemoFailed(f"{folder}/summary.json: {error}") from error
+        return cls(name=name, folder=folder, summary=summary)
+
+    @property
+    def labels(self) -> Mapping[str, Mapping[str, Any]]:
+        """Give what was received, by the label of the media line."""
+        labels: Mapping[str, Mapping[str, Any]] = self.summary["labels"]
+        return labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The samples that the caller and the callee sent."""
+
+    caller: Samples
+    callee: Samples
+
+    def of(self, voice: Voice) -> Samples:
+        """Give what a voice sent."""
+        return self.caller if voice is CALLER else self.callee
+
+
+def check_voice(what: str, recorded: Samples, voice: Voice, sent: Sent) -> tuple[Check, Match]:
+    """Check that samples hold one voice and not the other; also tell where they begin in it."""
+    other = CALLEE if voice is CALLER else CALLER
+    own, foreign = match(recorded, sent.of(voice)), match(recorded, sent.of(other))
+    holds = (
+        own.correlation >= SAME and foreign.correlation <= OTHER and not is_silent(recorded)
+    )
+    heard = "silence" if is_silent(recorded) else "what it holds"
+    measured = (
+        f"{heard} matches {voice.name} with {own.correlation:.3f},"
+        f" {other.name} with {foreign.correlation:.3f}"
+    )
+    return Check(holds, f"{what} is {voice.name}'s voice alone ({measured})"), own
+
+
+def check_whole(recording: Recording, sent: Sent, parameter: tuple[str, str]) -> Iterator[Check]:
+    """Check the recording of both voices: two mono files, and one stereo file of both."""
+    yield from _check_session(recording)
+    expected = "two voices were received"
+    yield Check(len(recording.labels) == 2, f"{recording.name}: {expected}")
+    for (label, got), voice in zip(recording.labels.items(), (CALLER, CALLEE), strict=False):
+        yield from _check_label(recording, label, got, voice)
+        (samples,) = read_wav(recording.folder / f"{label}.wav")
+        what = f"{recording.name}/{label}.wav"
+        yield check_voice(what, samples, voice, sent)[0]
+    channels = read_wav(recording.folder / "stereo.wav")
+    for side, voice, channel in zip(("left", "right"), (CALLER, CALLEE), channels, strict=True):
+        what = f"{recording.name}/stereo.wav {side}"
+        yield check_voice(what, channel, voice, sent)[0]
+    has_parameter = list(parameter) in recording.summary["parameters"]
+    name, value = parameter
+    yield Check(has_parameter, f"{recording.name}: the recorder was told {name} = {value}")
+
+
+def check_caller_only(recording: Recording, whole: Recording, sent: Sent) -> Iterator[Check]:
+    """Check the recording that was started and stopped in the middle of the call."""
+    yield from _check_session(recording)
+    yield Check(len(recording.labels) == 1, f"{recording.name}: one voice was received")
+    for label, got in list(recording.labels.items())[:1]:
+        yield from _check_label(recording, label, got, CALLER)
+        (samples,) = read_wav(recording.folder / f"{label}.wav")
+        check, own = check_voice(f"{recording.name}/{label}.wav", samples, CALLER, sent)
+        yield check
+        yield _check_middle(recording, whole, samples, own, sent)
+
+
+def _check_middle(
+    recording: Recording, whole: Recording, samples: Samples, own: Match, sent: Sent
+) -> Check:
+    label = next(iter(whole.labels))
+    (all_samples,) = read_wav(whole.folder / f"{label}.wav")
+    begin_s = match(all_samples, sent.caller).offset_s
+    end_s = begin_s + len(all_samples) / RATE_HZ
+    from_s, to_s = own.offset_s, own.offset_s + len(samples) / RATE_HZ
+    holds = begin_s + MARGIN_S <= from_s < to_s <= end_s - MARGIN_S
+    return Check(
+        holds,
+        f"{recording.name} is the middle only ({from_s:.2f} s to {to_s:.2f} s of what"
+        f" {CALLER.name} said; {whole.name} is {begin_s:.2f} s to {end_s:.2f} s)",
+    )
+
+
+def _check_session(recording: Recording) -> Iterator[Check]:
+    summary = recording.summary
+    problems = [*summary["problems"], *_metadata_errors(summary)]
+    found = "; ".join(problems) if problems else "SIP, SDP and metadata are as RFC 7866 wants"
+    yield Check(not problems, f"{recording.name}: {found}")
+    by = summary["ended_by"]
+    yield Check(by == "src-bye", f"{recording.name}: Kamailio told the recorder the end ({by})")
+
+
+def _metadata_errors(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["metadata"]:
+        return ["no metadata"]
+    return [error for document in summary["metadata"] for error in document["errors"]]
+
+
+def _check_label(
+    recording: Recording, label: str, got: Mapping[str, Any], voice: Voice
+) -> Iterator[Check]:
+    name = (got["participant"] or {}).get("name") or (got["participant"] or {}).get("aor")
+    where = f"{recording.name}/{label}.wav"
+    yield Check(_is(voice, str(name)), f"{where}: the metadata says that it is {name}")
+    packets = int(got["packets"])
+    expected = _expected_packets(got)
+    holds = packets > 0 and abs(packets - expected) <= PACKETS_TOLERANCE
+    yield Check(
+        holds and got["lost"] == 0 and got["packets_after_bye"] == 0,
+        f"{where}: {packets} packets in {expected * PACKET_MS / 1000:.2f} s,"
+        f" {got['lost']} lost, {got['packets_after_bye']} after the end",
+    )
+
+
+def _is(voice: Voice, name: str) -> bool:
+    return (voice.name in name) == (voice is CALLER)
+
+
+def _expected_packets(got: Mapping[str, Any]) -> int:
+    if got["first_packet"] is None:
+        return 0
+    return round((to_ms(got["last_packet"]) - to_ms(got["first_packet"])) / PACKET_MS) + 1
+
+
+def report(checks: Sequence[Check], say: Callable[[str], None]) -> bool:
+    """Say how each check went; tell whether all hold."""
+    for check in checks:
+        say(f"  {'ok    ' if check.holds else 'FAILED'}  {check.what}")
+    return all(check.holds for check in checks)

@@ -1,0 +1,209 @@
+"""The programs of the demo: the stack, the recorder, two SIP phones. Each in a session of its
+own, its output in a file, ended with the demo whatever happens.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from siprec_control import ports
+from siprec_control.demo_voices import DemoFailed
+
+HOST = "127.0.0.1"
+SIPP = "/usr/bin/sipp"
+CALLED = "+15550001111"
+DIALLED = "+15550002222"
+
+_SETPRIV = "/usr/bin/setpriv"
+_POLL_S = 0.02
+# Below the ports that the kernel gives out, above those that SIPp takes for RTP.
+_MEDIA_PORTS = range(20_000, 29_900, 100)
+
+
+class Process:
+    """A running program. `output` is the file that holds what it wrote on standard output."""
+
+    def __init__(self, name: str, command: Sequence[str], output: Path, folder: Path) -> None:
+        self.name = name
+        self.output = output
+        self.errors = output.with_suffix(".err") if output.suffix == ".jsonl" else output
+        self._written = output.open("wb")
+        other = self._written if self.errors == output else self.errors.open("wb")
+        try:
+            # Ctrl-C reaches the demo alone, which then ends the others in order.
+            self._process = subprocess.Popen(
+                [_SETPRIV, "--pdeathsig", "TERM", "--", *command],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=self._written,
+                stderr=other,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise DemoFailed(f"{name} cannot be started: {error}") from error
+        finally:
+            self._written.close()
+            other.close()
+
+    def wait_line(self, beginning: str, within_s: float) -> str:
+        """Wait for a line that begins so; give the rest of it.
+
+        Raises:
+            DemoFailed: it ended before, or took too long.
+        """
+
+        def find() -> str | None:
+            for line in self.output.read_text(errors="replace").splitlines(keepends=True):
+                if line.startswith(beginning) and line.endswith("\n"):
+                    return line[len(beginning) :].strip()
+            if self._process.poll() is not None:
+                raise DemoFailed(f"{self.name} ended at once; see {self.output}")
+            return None
+
+        return wait_for(find, within_s, f"{self.name} is not ready; see {self.output}")
+
+    def wait_end(self, within_s: float) -> None:
+        """Wait until the program has ended well.
+
+        Raises:
+            DemoFailed: it failed, or took too long.
+        """
+        try:
+            code = self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise DemoFailed(f"{self.name} does not end; see {self.output}") from None
+        if code != 0:
+            raise DemoFailed(f"{self.name} ended with exit code {code}; see {self.output}")
+
+    def stop(self) -> None:
+        """End the program: politely, after 6 s by force."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(6)
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def wait_for(find: Callable[[], str | None], within_s: float, otherwise: str) -> str:
+    """Ask again and again until there is an answer.
+
+    Raises:
+        DemoFailed: with the text `otherwise`, when there is none in time.
+    """
+    deadline_s = time.monotonic() + within_s
+    while (found := find()) is None:
+        if time.monotonic() > deadline_s:
+            raise DemoFailed(f"{otherwise} (waited {within_s:g} s)")
+        time.sleep(_POLL_S)
+    return found
+
+
+class Site:
+    """The folder of one demo with its free ports, and everything that runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.state = folder / "state"
+        self.recordings = folder / "recordings"
+        for made in (self.logs, self.recordings):
+            made.mkdir(parents=True, exist_ok=True)
+        self.sip, self.src, self.callee, self.caller = _free_ports(4)
+        self.recorder_at = ""
+        self._running: list[Process] = []
+
+    def start_recorder(self) -> None:
+        """Start the reference SRS on a free port; `recorder_at` is its address then."""
+        options = ["--listen", f"{HOST}:0", "--out", str(self.recordings), "--events"]
+        command = [sys.executable, "-m", "siprec_srs.cli", *options]
+        process = self._start("recorder", command, "recorder.jsonl")
+        self.recorder_at = process.wait_line("ready ", 15)
+
+    def start_stack(self) -> None:
+        """Start `siprec run` with settings of its own and wait until it is ready."""
+        low = _free_media_ports()
+        (self.folder / "siprec.toml").write_text(
+            f'[sip]\nlisten = ["udp:{HOST}:{self.sip}", "tcp:{HOST}:{self.sip}"]\n\n'
+            f'[src]\nlisten = ["udp:{HOST}:{self.src}", "tcp:{HOST}:{self.src}"]\n\n'
+            f'[routing]\ngateway = "sip:{HOST}:{self.callee}"\n\n'
+            f"[rtpengine]\nport_min = {low}\nport_max = {low + 99}\n"
+        )
+        process = self._start("siprec run", self._siprec("run"), "siprec-run.log")
+        process.wait_line("ready ", 35)
+
+    def command(self, *words: str) -> str:
+        """Run a `siprec` command on the stack; give what it printed.
+
+        Raises:
+            DemoFailed: it failed.
+        """
+        done = subprocess.run(
+            self._siprec(*words), cwd=self.folder, capture_output=True, text=True, timeout=30
+        )
+        if done.returncode != 0:
+            raise DemoFailed(f"siprec {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def start_callee(self, scenarios: Path, *, calls: int | None) -> Process:
+        """Start the phone that is called; after `calls` calls it ends, None is never."""
+        options = ["-p", str(self.callee)] + ([] if calls is None else ["-m", str(calls)])
+        return self._start_phone("callee", [*self._sipp(scenarios, "callee"), *options])
+
+    def start_caller(self, scenarios: Path, talk_s: float) -> Process:
+        """Start the phone that calls, talks for so long, and hangs up."""
+        options = ["-p", str(self.caller), "-timeout", f"{talk_s + 15:.0f}"]
+        return self._start_phone("caller", [*self.call_command(scenarios, talk_s), *options])
+
+    def call_command(self, scenarios: Path, talk_s: float) -> list[str]:
+        """Give the command that places one call; it runs in the demo's folder."""
+        options = ["-s", CALLED, "-m", "1", "-d", f"{talk_s * 1000:.0f}", f"{HOST}:{self.sip}"]
+        return [*self._sipp(scenarios, "caller"), *options]
+
+    def stop(self) -> None:
+        """End everything that runs, the last started first."""
+        while self._running:
+            self._running.pop().stop()
+
+    def _start_phone(self, name: str, command: list[str]) -> Process:
+        return self._start(f"the {name}'s phone", command, f"{name}.log")
+
+    def _start(self, name: str, command: Sequence[str], log: str) -> Process:
+        process = Process(name, command, self.logs / log, self.folder)
+        self._running.append(process)
+        return process
+
+    def _siprec(self, *words: str) -> list[str]:
+        where = ["--state", str(self.state)]
+        if words[0] == "run":
+            where += ["--config", str(self.folder / "siprec.toml")]
+        return [sys.executable, "-m", "siprec_control.cli", *words, *where]
+
+    def _sipp(self, scenarios: Path, role: str) -> list[str]:
+        return [SIPP, "-sf", str(scenarios / f"{role}.xml"), "-i", HOST, "-nostdin"]
+
+
+def _free_ports(count: int) -> list[int]:
+    """Find ports that are free for UDP and TCP."""
+    found: list[int] = []
+    while len(found) < count:
+        port = ports.free_udp_port(HOST)
+        if port not in found and not ports.busy([f"tcp:{HOST}:{port}"]):
+            found.append(port)
+    return found
+
+
+def _free_media_ports() -> int:
+    """Find a hundred free UDP ports in a row; give the first."""
+    for low in random.sample(_MEDIA_PORTS, len(_MEDIA_PORTS)):
+        if not ports.busy([f"udp:{HOST}:{port}" for port in range(low, low + 100)]):
+            return low
+    raise DemoFailed("no hundred free UDP ports in a row")
