@@ -30,6 +30,7 @@ class Track:
     label: str
     payload_type: int
     encoding: str
+    port: int
     rtp: socket.socket
     rtcp: socket.socket
     rtcp_to: tuple[str, int]
@@ -41,11 +42,6 @@ class Track:
     reported_at: float = 0.0
     before_answer: int = 0
     at_bye: int | None = None
-
-    @property
-    def port(self) -> int:
-        """Return the RTP port."""
-        return int(self.rtp.getsockname()[1])
 
     def read(self) -> None:
         """Take one datagram; called by the event loop, so it does as little as it can."""
@@ -203,6 +199,7 @@ class Media:
             label=line.label,
             payload_type=codec[0],
             encoding=codec[1],
+            port=int(rtp.getsockname()[1]),
             rtp=rtp,
             rtcp=rtcp,
             rtcp_to=line.rtcp,
@@ -300,7 +297,7 @@ class Media:
         return {
             "participant": participant,
             "codec": track.encoding,
-            "port": 0 if track.rtp.fileno() < 0 else track.port,
+            "port": track.port,
             "packets": got.packets,
             "bytes": got.payload_bytes,
             "first_packet": iso(got.first_arrival + self._epoch) if got.packets else None,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from siprec_srs.errors import ParseError
 
@@ -33,6 +34,7 @@ _COMPACT = {
 Header = tuple[str, str]
 
 
+@lru_cache(maxsize=1024)
 def header_key(name: str) -> str:
     """Return the lower-case long form of a header name, compact form or not."""
     lowered = name.lower()
@@ -117,6 +119,10 @@ def _encode(start: str, message: Message) -> bytes:
 
 def split_outside(text: str, separator: str) -> list[str]:
     """Split at a one-character separator that stands outside of quotes and angle brackets."""
+    if separator not in text:
+        return [text.strip()]
+    if '"' not in text and "<" not in text:
+        return [part.strip() for part in text.split(separator)]
     parts: list[str] = []
     start = depth = index = 0
     quoted = False

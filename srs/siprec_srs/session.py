@@ -43,19 +43,8 @@ class Session:
         self._behaviour: Behaviour = environment.behaviour
         self.invite = transaction
         self._on_over = on_over
-        where = host_port(flow.local_host, environment.endpoint.port)
-        transport = ";transport=tcp" if flow.transport == "TCP" else ""
-        contact = f"<sip:srs@{where}{transport}>;+sip.srs"
-        self.dialog = Dialog.of(invite, contact)
-        self.summary = Summary(
-            folder=folder,
-            call_id=invite.call_id,
-            from_=invite.get("From"),
-            to=invite.get("To"),
-            user_agent=invite.get("User-Agent"),
-            headers=[[name, value] for name, value in invite.headers],
-            started=iso(time.time()),
-        )
+        self.dialog = Dialog.of(invite, _contact(flow, environment.endpoint.port))
+        self.summary = _summary(folder, invite)
         self.media = Media(
             folder=folder,
             behaviour=self._behaviour,
@@ -97,12 +86,11 @@ class Session:
             self._respond(self.invite, 100, "Trying")
         if behaviour.ring_only or behaviour.ringing:
             self._respond(self.invite, 180, "Ringing", (("Contact", self.dialog.contact),))
-        self.summary.write()
-        if behaviour.ring_only:
-            return
-        if behaviour.delay_s > 0:
+        if behaviour.ring_only or behaviour.delay_s > 0:
+            self.summary.write()
+        if behaviour.delay_s > 0 and not behaviour.ring_only:
             self._later(behaviour.delay_s, self._decide)
-        else:
+        elif not behaviour.ring_only:
             self._decide()
 
     def _decide(self) -> None:
@@ -377,3 +365,21 @@ class Session:
             repeater.stop()
         self._timers.clear()
         self._timer.stop()
+
+
+def _contact(flow: Flow, port: int) -> str:
+    where = host_port(flow.local_host, port)
+    transport = ";transport=tcp" if flow.transport == "TCP" else ""
+    return f"<sip:srs@{where}{transport}>;+sip.srs"
+
+
+def _summary(folder: Path, invite: Request) -> Summary:
+    return Summary(
+        folder=folder,
+        call_id=invite.call_id,
+        from_=invite.get("From"),
+        to=invite.get("To"),
+        user_agent=invite.get("User-Agent"),
+        headers=[[name, value] for name, value in invite.headers],
+        started=iso(time.time()),
+    )
