@@ -17,6 +17,7 @@ class Agreement:
         self.offer: Offer | None = None
         self.labels: list[str] = []
         self.known = Known()
+        self._spoke: dict[str, dict[str, str]] = {}
 
     def keep(self, found: Findings, source: str) -> None:
         """Store what a request brought; `source` is its method."""
@@ -39,6 +40,7 @@ class Agreement:
             self._summary.keep_metadata(body, found.verdict, source, time.time())
             if not found.verdict.errors:
                 self.known = found.verdict.known
+                self._note_speakers()
 
     def compare(self, found: Findings) -> None:
         """Hold a new offer against the one in force (RFC 3264 §8)."""
@@ -53,10 +55,15 @@ class Agreement:
         if step != has_changed or old[1] != new[1]:
             found.notes.append(f"o= went from {old[1]} {old[2]} to {new[1]} {new[2]}")
 
+    def _note_speakers(self) -> None:
+        # Final metadata disassociates everybody; what was recorded is still theirs.
+        for label in self.known.streams.values():
+            for speaker in self.known.speakers(label)[:1]:
+                self._spoke[label] = {"aor": speaker.aor, "name": speaker.name}
+
     def participant(self, label: str) -> dict[str, str] | None:
-        """Return who speaks on an m-line, None when the metadata does not say."""
-        speakers = self.known.speakers(label)
-        return {"aor": speakers[0].aor, "name": speakers[0].name} if speakers else None
+        """Return who speaks, or spoke last, on an m-line; None when no metadata said so."""
+        return self._spoke.get(label)
 
 
 def _without_origin(body: bytes) -> list[bytes]:
