@@ -19,6 +19,8 @@ _WORD = re.compile(
 )
 _REDIS_LINE = re.compile(r"^\d+:[A-Z] .{20,28}? ([.*#-]) ")
 _REDIS_LEVEL = {".": LogLevel.DEBUG, "-": LogLevel.DEBUG, "*": LogLevel.INFO}
+# Kamailio says of every line of ours where in Kamailio it was written.
+_KEMI_PLACE = re.compile(r"<core> \[core/kemi\.c:\d+\]: sr_kemi_core_log\(\): ")
 _LEVEL = {
     "DEBUG": LogLevel.DEBUG,
     "INFO": LogLevel.INFO,
@@ -50,6 +52,7 @@ class LogWriter:
 
     def line(self, process: str, message: str, level: LogLevel | None = None) -> None:
         """Write what a process said; the level is read off the line unless it is given."""
+        message = _KEMI_PLACE.sub("", message, count=1)
         if self._form is LogFormat.JSON:
             self._write(self._json(process, message, level or level_of(process, message)))
             return

@@ -80,3 +80,9 @@ def test_colour_only_on_a_terminal_and_without_no_color() -> None:
     assert wants_colour(Terminal(), {})
     assert not wants_colour(Terminal(), {"NO_COLOR": "1"})
     assert not wants_colour(io.StringIO(), {})
+
+
+def test_line_of_a_script_loses_the_place_in_kamailio() -> None:
+    stream, log = written(LogFormat.TEXT)
+    log.line("src", " 6(9) INFO: <core> [core/kemi.c:152]: sr_kemi_core_log(): CA1 SR1 a B c")
+    assert stream.getvalue() == "src       |  6(9) INFO: CA1 SR1 a B c\n"
