@@ -20,7 +20,7 @@ def cpu_ms(root_pid: int) -> Counter[str]:
     """Give the CPU time (user and system, ms) used so far by each group below `root_pid`."""
     total: Counter[str] = Counter(dict.fromkeys([*GROUPS.values(), REST], 0))
     for group, pids in groups(root_pid).items():
-        total[group] += sum(round(_used_ms(pid)) for pid in pids)
+        total[group] += sum(round(used_ms(pid)) for pid in pids)
     return total
 
 
@@ -57,6 +57,7 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _used_ms(pid: int) -> float:
+def used_ms(pid: int) -> float:
+    """Give the CPU time (user and system, ms) that a process has used; 0 when it is gone."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) * MS_PER_TICK if fields else 0.0

@@ -1,4 +1,4 @@
-"""Where Python's time goes: py-spy on every Kamailio process while a run lasts.
+"""Where Python's time goes: py-spy on the busiest Kamailio processes while a run lasts.
 
 py-spy is not one of our dependencies: `pip install py-spy` when a profile is wanted.
 """
@@ -10,15 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bench.cpu import groups
+from bench.cpu import groups, used_ms
 from bench.stack import BenchError
 
-RATE_HZ = 200
+# More of either, and the samplers themselves make two cores the bottleneck.
+RATE_HZ = 50
+BUSIEST = 3
 MAX_S = 600
 
 
 class Profile:
-    """Samples the Kamailio processes below `root_pid`; does nothing without a folder.
+    """Samples the Kamailio processes below `root_pid` that used most CPU; does nothing without a folder.
 
     Each process gets a file of collapsed stacks, named after its role and pid: what
     flamegraph.pl and speedscope.app read.
@@ -38,7 +40,7 @@ class Profile:
         self._folder.mkdir(parents=True, exist_ok=True)
         found = groups(self._root_pid)
         for role in ("proxy", "src"):
-            for pid in found.get(role, []):
+            for pid in sorted(found.get(role, []), key=used_ms, reverse=True)[:BUSIEST]:
                 self._start(program, pid, self._folder / f"{role}-{pid}.txt")
         return self
 

@@ -68,7 +68,7 @@ def _goals(results: Sequence[Result]) -> Iterable[str]:
     for result in results:
         if not result.is_recorded:
             continue
-        missed = result.tally.calls - result.tally.failed - result.recorded
+        missed = max(0, result.tally.calls - result.tally.failed - result.recorded)
         yield f"{_verdict(missed == 0)}  every call is recorded: {missed} are not"
         used = result.per_call("proxy", "src", "redis")
         yield (
