@@ -165,7 +165,7 @@ class Forks:
         if asked.command == "query":
             self._audited(asked, outcome)
             return
-        if not self._is_current(asked):
+        if asked.command == "delete call" or not self._is_current(asked):
             return
         match asked.command:
             case "subscribe request":
