@@ -5,16 +5,17 @@ then carries the commands out.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.errors import SiprecError
-from siprec.model import Alert, AlertLevel, Call, Connector, Stream, StreamOrder, StreamState
+from siprec.changes import CallFile, Changes
+from siprec.errors import OrderError
+from siprec.model import Alert, AlertLevel, Call, Connector, Stream, StreamOrder
 from siprec.orders import check_order
 from siprec.settings import LimitSettings
-from siprec.sids import call_sid_of, make_stream_sid
+from siprec.sids import SidError, call_sid_of, make_stream_sid
 from siprec.step import begin, step
 from siprec.verdict import Verdict
 
@@ -26,48 +27,7 @@ NOT_IN_PROGRESS = 21220
 REPORTS_LOST = 20503
 
 EARLY_ENDS_KEPT = 1_000
-
-# States in which a stream's name and tracks are taken; a stream that ends gives them back.
-RUNNING = (
-    StreamState.FORKING,
-    StreamState.INVITING,
-    StreamState.CONNECTING,
-    StreamState.RECORDING,
-)
-
-
-@dataclass(slots=True)
-class CallFile:
-    """A live call, its shard, its streams by sid."""
-
-    shard: int
-    call: Call
-    streams: dict[str, Stream] = field(default_factory=dict)
-
-    @property
-    def running(self) -> Iterator[Stream]:
-        """Go through the streams that hold a name and tracks."""
-        return (stream for stream in self.streams.values() if stream.state in RUNNING)
-
-    @property
-    def is_over(self) -> bool:
-        """Tell whether the call ended and no stream has anything left to do."""
-        over = all(stream.state.is_final for stream in self.streams.values())
-        return over and not self.call.is_live
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a turn changed, and what follows. `orphans` are calls whose media has no owner."""
-
-    calls: dict[str, CallFile] = field(default_factory=dict)
-    streams: dict[str, Stream] = field(default_factory=dict)
-    retired: dict[str, CallFile] = field(default_factory=dict)
-    alerts: list[tuple[int, Alert]] = field(default_factory=list)
-    verdicts: list[tuple[int, str, Verdict]] = field(default_factory=list)
-    commands: list[tuple[CallFile, str, e.Command]] = field(default_factory=list)
-    orphans: list[Call] = field(default_factory=list)
-    transitions: list[tuple[Stream, e.Event | None, Stream]] = field(default_factory=list)
+DEADLINES_SWEPT = 1_000
 
 
 class Recorder:
@@ -78,6 +38,7 @@ class Recorder:
         self._new_hex = new_hex
         self._files: dict[str, CallFile] = {}
         self._deadlines: list[tuple[int, str]] = []
+        self._sweep_above = DEADLINES_SWEPT
         self._early_ends: dict[str, i.ByeAnswered] = {}
         self._changes = Changes()
 
@@ -97,7 +58,8 @@ class Recorder:
                 self._retire_if_over(file)
 
     def drop(self, shard: int) -> None:
-        """Forget a shard that is no longer ours."""
+        """Forget a shard that is no longer ours, and what changed in it and is not saved."""
+        self._changes.drop(shard)
         for sid in [sid for sid, file in self._files.items() if file.shard == shard]:
             del self._files[sid]
 
@@ -261,7 +223,10 @@ class Recorder:
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
-        stream = self.stream(entry.stream_sid)
+        try:
+            stream = self.stream(entry.stream_sid)
+        except SidError:
+            stream = None
         if stream is None:
             text = f"no stream {entry.stream_sid} on a live call"
             verdict = Verdict(accepted=False, code=NO_SUCH_STREAM, text=text)
@@ -295,8 +260,8 @@ class Recorder:
     ) -> tuple[int, str] | None:
         try:
             check_order(order)
-        except SiprecError as error:
-            return getattr(error, "code", DUPLICATE_NAME), str(error)
+        except OrderError as error:
+            return error.code, str(error)
         if connector is None:
             return UNKNOWN_CONNECTOR, f"connectorName: no connector {order.connector_name!r}"
         if order.name and any(s.order.name == order.name for s in file.running):
@@ -318,7 +283,7 @@ class Recorder:
         file.streams[stream.sid] = stream
         self._changes.streams[stream.sid] = stream
         if stream.deadline_ms is not None:
-            heapq.heappush(self._deadlines, (stream.deadline_ms, stream.sid))
+            self._remind(stream.deadline_ms, stream.sid)
 
     def _command(
         self, file: CallFile, stream: Stream, commands: Iterable[e.Command], now_ms: int
@@ -379,7 +344,21 @@ class Recorder:
     def _watch(self, call: Call) -> None:
         if call.answered_ms is not None:
             due_ms = call.answered_ms + self._limits.call_s * 1000
-            heapq.heappush(self._deadlines, (due_ms, call.sid))
+            self._remind(due_ms, call.sid)
+
+    def _remind(self, due_ms: int, sid: str) -> None:
+        heapq.heappush(self._deadlines, (due_ms, sid))
+        if len(self._deadlines) > self._sweep_above:
+            # Most calls end hours before their longest duration.
+            self._deadlines = [due for due in self._deadlines if self._is_awaited(*due)]
+            heapq.heapify(self._deadlines)
+            self._sweep_above = max(DEADLINES_SWEPT, 2 * len(self._deadlines))
+
+    def _is_awaited(self, due_ms: int, sid: str) -> bool:
+        if sid.startswith("CA"):
+            return sid in self._files
+        stream = self.stream(sid)
+        return stream is not None and stream.deadline_ms == due_ms
 
     def _retire_if_over(self, file: CallFile) -> None:
         if file.is_over and self._files.pop(file.call.sid, None) is not None:

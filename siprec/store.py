@@ -228,9 +228,10 @@ class Store:
         Raises:
             SidError, NoVerdict, StoreUnavailable.
         """
+        shard = shard_of_sid(call_sid_of(stream_sid))
         request_id = secrets.token_hex(16)
         entry = StopOrdered(request_id=request_id, stream_sid=stream_sid)
-        return self._order(shard_of_sid(stream_sid), request_id, entry, timeout_s)
+        return self._order(shard, request_id, entry, timeout_s)
 
     def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
         keys = self._keys(shard)

@@ -1,5 +1,7 @@
 """Whatever happens, in whatever order: streams stay legal, end, and leave nothing behind."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,7 +124,7 @@ def test_deadlines_alone_end_every_stream_that_does_not_record(events: list[e.Ev
 @given(st.data())
 def test_nothing_is_left_behind_whatever_peers_and_owners_do(data: st.DataObject) -> None:
     world = ModelWorld(lambda what, n: data.draw(st.integers(0, n - 1), label=what))
-    moves = {
+    moves: dict[str, Callable[[], None]] = {
         "reply": world.reply,
         "hang up": world.srs_hangs_up,
         "deadline": world.pass_deadline,
@@ -183,6 +185,6 @@ def test_handler_that_breaks_the_table_raises_and_changes_nothing(
 ) -> None:
     broken = Transition(TABLE[StreamState.RECORDING][e.Stopped].handler, ())
     row = {**TABLE[StreamState.RECORDING], e.Stopped: broken}
-    monkeypatch.setitem(TABLE, StreamState.RECORDING, row)  # type: ignore[arg-type]
+    monkeypatch.setitem(TABLE, StreamState.RECORDING, row)
     with pytest.raises(IllegalTransition, match="Stopped led from recording to stopping"):
         step(stream_in(StreamState.RECORDING), e.Stopped(), NOW_MS)

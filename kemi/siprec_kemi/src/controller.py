@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
+from siprec.changes import CallFile
 from siprec.inbox import Entry, SrsReplied, SrsRequested, from_fields
 from siprec.model import Connector
-from siprec.record import RecordError
-from siprec.recorder import CallFile, Recorder
+from siprec.recorder import Recorder
 from siprec.settings import Runtime
 from siprec.shard_store import ShardStore
 from siprec.sids import parse_leg_call_id
@@ -140,8 +140,11 @@ class Controller:
     def _apply_fields(self, shard: int, entry_id: str, fields: Mapping[str, str]) -> None:
         try:
             self._apply(shard, from_fields(fields))
-        except RecordError as error:
-            ksr.log("error", f"inbox {shard:02x} {entry_id}: {error}")
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # An entry that nobody can apply must not be read for ever.
+            ksr.log("error", f"inbox {shard:02x} {entry_id}: {type(error).__name__}: {error}")
 
     def _apply(self, shard: int, entry: Entry) -> None:
         match entry:
@@ -174,6 +177,8 @@ class Controller:
         self._audit.care()
         now = monotonic_s()
         if now >= self._leases.due_s:
+            # A shard that is given to a newcomer takes along all that happened to it.
+            self._settle()
             self._renew()
         if not self._inboxes.is_reading and now >= self._retry_s:
             self._read_on()

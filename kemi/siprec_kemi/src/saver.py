@@ -1,7 +1,7 @@
 """Saves what a turn changed: all of a shard or nothing, and never without its lease."""
 
 from siprec import events as e
-from siprec.recorder import CallFile, Changes
+from siprec.changes import CallFile, Changes
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import shard_of_sid
 from siprec_kemi.src.leases import Leases
@@ -30,6 +30,9 @@ class Saver:
     def drop(self, shard: int) -> None:
         """Forget what was not saved of a shard that is no longer ours."""
         self._cursors.pop(shard, None)
+        self._commands = [order for order in self._commands if order[0].shard != shard]
+        for changes in self._unsaved:
+            changes.drop(shard)
 
     def save(self, changes: Changes) -> tuple[list[Order], list[int]]:
         """Save; give the commands that may now be carried out, and shards that are not ours.
@@ -40,10 +43,9 @@ class Saver:
         if changes != Changes():
             self._unsaved.append(changes)
         self._commands.extend(changes.commands)
-        saves = self._compose()
-        refused: list[int] = []
+        saves, refused = self._compose()
         if saves:
-            refused = self._shards.commit(list(saves.values()))
+            refused += self._shards.commit(list(saves.values()))
         self._unsaved.clear()
         self._cursors.clear()
         commands, self._commands = self._commands, []
@@ -55,8 +57,9 @@ class Saver:
         self._commands = [o for o in self._commands if not isinstance(o[2], HARMLESS)]
         return now
 
-    def _compose(self) -> dict[int, Save]:
-        saves: dict[int, Save] = {}
+    def _compose(self) -> tuple[dict[int, Save], list[int]]:
+        """Give the saves, and the shards that have changes but surely no lease any more."""
+        saves: dict[int, Save | None] = {}
         for changes in self._unsaved:
             for call_sid, file in changes.calls.items():
                 if save := self._save(saves, shard_of_sid(call_sid)):
@@ -76,12 +79,11 @@ class Saver:
         for shard, entry_id in self._cursors.items():
             if save := self._save(saves, shard):
                 save.cursor(entry_id)
-        return saves
+        ours = {shard: save for shard, save in saves.items() if save is not None}
+        return ours, [shard for shard in saves if shard not in ours]
 
-    def _save(self, saves: dict[int, Save], shard: int) -> Save | None:
+    def _save(self, saves: dict[int, Save | None], shard: int) -> Save | None:
         if shard not in saves:
             epoch = self._leases.epoch(shard)
-            if epoch is None:
-                return None
-            saves[shard] = Save(self._shards.keys(shard), epoch)
+            saves[shard] = None if epoch is None else Save(self._shards.keys(shard), epoch)
         return saves[shard]
