@@ -1,6 +1,6 @@
 """`make demo`: one real call between two endpoints that speak, recorded twice, and checked.
 
-DEMO_DIR names the working folder (default: a temporary one, removed at the end).
+DEMO_DIR names an empty or new working folder (default: a temporary one, removed at the end).
 KEEP=1 leaves everything running until Ctrl-C. The files go to ./demo-output.
 """
 
@@ -11,19 +11,28 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from siprec.model import Call, Stream
 from siprec.store import Store, StoreUnavailable
-from siprec_control.demo_checks import Check, Recording, Sent, check_caller_only, check_whole, report
-from siprec_control.demo_stack import CALLED, DIALLED, Site, wait_for
+from siprec_control.demo_checks import (
+    Check,
+    Recording,
+    Sent,
+    check_caller_only,
+    check_whole,
+    report,
+)
+from siprec_control.demo_stack import CALLED, DIALLED, KEPT_LOGS, Site, wait_for
 from siprec_control.demo_story import read_events, tell
 from siprec_control.demo_voices import CALLEE, CALLER, DemoFailed, Spoken, read_wav, speak
+from siprec_control.errors import ControlError
 from siprec_control.layout import find_layout
 from siprec_control.state import read_runtime, state_folder
 
-OUTPUT = Path("demo-output")
+OUTPUT = Path(KEPT_LOGS).parent
 WHOLE = "whole-call"
 PART = "caller-only"
 PARAMETER = ("OrderNumber", "4711")
@@ -77,9 +86,10 @@ class Demo:
         say("\nThe files:\n")
         say("\n".join(f"  {path}" for path in files))
         say("\nIs everything where it should be?\n")
-        is_good = report(self._checks(voices, recordings, alerts), say)
+        is_good = report(self._checks(voices, recordings, call, alerts), say)
         if self._keeps:
-            self._stay()
+            with suppress(KeyboardInterrupt):
+                self._stay()
         return is_good
 
     @property
@@ -173,18 +183,23 @@ class Demo:
         (OUTPUT / "timeline.txt").write_text("\n".join(story) + "\n")
         return [
             *sorted(str(path) for path in OUTPUT.rglob("*") if path.is_file()),
-            f"{OUTPUT / 'logs'}/ (at the end)",
+            f"{OUTPUT / 'logs'}/",
         ]
 
     def _checks(
-        self, voices: list[Spoken], recordings: dict[str, Recording], alerts: list[str]
+        self,
+        voices: list[Spoken],
+        recordings: dict[str, Recording],
+        call: Call,
+        alerts: list[str],
     ) -> list[Check]:
+        talk_s = ((call.ended_ms or 0) - (call.answered_ms or 0)) / 1000
         caller, callee = (read_wav(spoken.wav)[0] for spoken in voices)
         sent = Sent(caller=caller, callee=callee)
         whole, part = recordings[WHOLE], recordings[PART]
         alerted = f"alerts were raised: {'; '.join(alerts)}" if alerts else "no alert was raised"
         return [
-            *check_whole(whole, sent, PARAMETER),
+            *check_whole(whole, sent, PARAMETER, talk_s),
             *check_caller_only(part, whole, sent),
             Check(not alerts, alerted),
         ]
@@ -214,12 +229,12 @@ def main() -> int:
     try:
         _clear_output()
         is_good = _run_in(folder)
-    except (DemoFailed, StoreUnavailable) as error:
+    except (DemoFailed, ControlError, StoreUnavailable) as error:
         say(f"\ndemo: FAILED: {error}")
         return 1
     except KeyboardInterrupt:
         say("\ndemo: ended")
-        return 0 if os.environ.get("KEEP") else 130
+        return 130
     finally:
         if named is None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -237,7 +252,7 @@ def _run_in(folder: Path) -> bool:
         return Demo(site).run()
     finally:
         site.stop()
-        shutil.copytree(site.logs, OUTPUT / "logs", dirs_exist_ok=True)
+        shutil.copytree(site.logs, KEPT_LOGS, dirs_exist_ok=True)
 
 
 def _clear_output() -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from siprec_control import ports
 from siprec_control.demo_voices import DemoFailed
@@ -19,6 +20,9 @@ HOST = "127.0.0.1"
 SIPP = "/usr/bin/sipp"
 CALLED = "+15550001111"
 DIALLED = "+15550002222"
+
+# Where the demo leaves the logs, whatever becomes of its folder.
+KEPT_LOGS = "demo-output/logs"
 
 _SETPRIV = "/usr/bin/setpriv"
 _POLL_S = 0.02
@@ -32,24 +36,26 @@ class Process:
     def __init__(self, name: str, command: Sequence[str], output: Path, folder: Path) -> None:
         self.name = name
         self.output = output
-        self.errors = output.with_suffix(".err") if output.suffix == ".jsonl" else output
-        self._written = output.open("wb")
-        other = self._written if self.errors == output else self.errors.open("wb")
+        self.errors = output.with_suffix(".log")
+        self._see = f"see {KEPT_LOGS}/{self.errors.name}"
+        with output.open("ab") as written, self.errors.open("ab") as errors:
+            self._process = self._start(command, folder, written, errors)
+
+    def _start(
+        self, command: Sequence[str], folder: Path, output: IO[bytes], errors: IO[bytes]
+    ) -> "subprocess.Popen[bytes]":
         try:
             # Ctrl-C reaches the demo alone, which then ends the others in order.
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [_SETPRIV, "--pdeathsig", "TERM", "--", *command],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
-                stdout=self._written,
-                stderr=other,
+                stdout=output,
+                stderr=errors,
                 start_new_session=True,
             )
         except OSError as error:
-            raise DemoFailed(f"{name} cannot be started: {error}") from error
-        finally:
-            self._written.close()
-            other.close()
+            raise DemoFailed(f"{self.name} cannot be started: {error}") from error
 
     def wait_line(self, beginning: str, within_s: float) -> str:
         """Wait for a line that begins so; give the rest of it.
@@ -63,10 +69,10 @@ class Process:
                 if line.startswith(beginning) and line.endswith("\n"):
                     return line[len(beginning) :].strip()
             if self._process.poll() is not None:
-                raise DemoFailed(f"{self.name} ended at once; see {self.output}")
+                raise DemoFailed(f"{self.name} ended at once; {self._see}")
             return None
 
-        return wait_for(find, within_s, f"{self.name} is not ready; see {self.output}")
+        return wait_for(find, within_s, f"{self.name} is not ready; {self._see}")
 
     def wait_end(self, within_s: float) -> None:
         """Wait until the program has ended well.
@@ -77,9 +83,9 @@ class Process:
         try:
             code = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
-            raise DemoFailed(f"{self.name} does not end; see {self.output}") from None
+            raise DemoFailed(f"{self.name} does not end; {self._see}") from None
         if code != 0:
-            raise DemoFailed(f"{self.name} ended with exit code {code}; see {self.output}")
+            raise DemoFailed(f"{self.name} ended with exit code {code}; {self._see}")
 
     def stop(self) -> None:
         """End the program: politely, after 6 s by force."""
@@ -108,18 +114,30 @@ def wait_for(find: Callable[[], str | None], within_s: float, otherwise: str) ->
 
 
 class Site:
-    """The folder of one demo with its free ports, and everything that runs in it."""
+    """The folder of one demo with its free ports, and everything that runs in it.
+
+    Raises DemoFailed when the folder is not empty or cannot be made.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.logs = folder / "logs"
         self.state = folder / "state"
         self.recordings = folder / "recordings"
-        for made in (self.logs, self.recordings):
-            made.mkdir(parents=True, exist_ok=True)
+        self._make_folders()
         self.sip, self.src, self.callee, self.caller = _free_ports(4)
         self.recorder_at = ""
         self._running: list[Process] = []
+
+    def _make_folders(self) -> None:
+        try:
+            # What an earlier run left would be taken for this one's.
+            if self.folder.exists() and any(self.folder.iterdir()):
+                raise DemoFailed(f"{self.folder} is not empty")
+            for made in (self.logs, self.recordings):
+                made.mkdir(parents=True)
+        except OSError as error:
+            raise DemoFailed(f"{error.filename}: {error.strerror}") from error
 
     def start_recorder(self) -> None:
         """Start the reference SRS on a free port; `recorder_at` is its address then."""

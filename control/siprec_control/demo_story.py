@@ -69,7 +69,9 @@ def _of_call(call: Call) -> Iterator[Line]:
     if call.answered_ms is not None:
         yield Line(call.answered_ms, "call", f"{CALLEE.name} answers: the two talk")
     if call.ended_ms is not None:
-        ended = f"{CALLER.name} hangs up" if call.end_reason == "bye" else f"ends: {call.end_reason}"
+        ended = (
+            f"{CALLER.name} hangs up" if call.end_reason == "bye" else f"ends: {call.end_reason}"
+        )
         yield Line(call.ended_ms, "call", ended)
 
 
