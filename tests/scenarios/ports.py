@@ -5,21 +5,23 @@ import socket
 
 from tests.scenarios.polling import poll
 
-BLOCK_PORTS = 1000
-# Below net.ipv4.ip_local_port_range, so that no client socket can take one between our look
-# and the daemon's bind; SIPp takes its RTP ports from 10000.
-_FIRST, _END = 12000, 32000
+BLOCK_PORTS = 500
+# Outside net.ipv4.ip_local_port_range, so that no client socket can take one between our look
+# and the daemon's bind. From 20000 on are the RTP ports of the recorders of tests, from
+# 30000 on rtpengine's default, from 10000 on those of SIPp.
+_BASES = (*range(12000, 20000, BLOCK_PORTS), *range(61000, 65000, BLOCK_PORTS))
 # A claim is a socket bound on an address that no daemon of a test listens on.
 _CLAIM_HOST = "127.77.77.77"
 
 
 class PortBlock:
-    """A thousand ports of our own: `take` gives single ones, `take_range` some in a row."""
+    """At least `count` ports of our own: `take` gives single ones, `take_range` some in a row."""
 
-    def __init__(self) -> None:
-        self._claim = poll(_claim_any, 60, why="all blocks of ports are in use")
-        self._next: int = self._claim.getsockname()[1]
-        self._end = self._next + BLOCK_PORTS
+    def __init__(self, count: int = BLOCK_PORTS) -> None:
+        blocks = -(-count // BLOCK_PORTS)
+        self._claims = poll(lambda: _claim(blocks), 60, why="all blocks of ports are in use")
+        self._next: int = self._claims[0].getsockname()[1]
+        self._end = self._next + blocks * BLOCK_PORTS
 
     def take(self) -> int:
         """Give a port that is free on 127.0.0.1 and ::1 for UDP and TCP at this moment."""
@@ -40,22 +42,32 @@ class PortBlock:
 
     def close(self) -> None:
         """Let others have the block; call it when every daemon has ended."""
-        self._claim.close()
+        for claim in self._claims:
+            claim.close()
 
 
-def _claim_any() -> socket.socket | None:
-    bases = list(range(_FIRST, _END, BLOCK_PORTS))
+def _claim(blocks: int) -> list[socket.socket]:
+    bases = list(_BASES)
     # Seeded by the system: workers of one run share the seed of the random module.
     random.SystemRandom().shuffle(bases)
     for base in bases:
-        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            claim.bind((_CLAIM_HOST, base))
-        except OSError:
+        wanted = [base + number * BLOCK_PORTS for number in range(blocks)]
+        if set(wanted) <= set(bases) and (claims := _bind_all(wanted)):
+            return claims
+    return []
+
+
+def _bind_all(ports: list[int]) -> list[socket.socket]:
+    claims: list[socket.socket] = []
+    try:
+        for port in ports:
+            claims.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            claims[-1].bind((_CLAIM_HOST, port))
+    except OSError:
+        for claim in claims:
             claim.close()
-        else:
-            return claim
-    return None
+        return []
+    return claims
 
 
 def _is_free(port: int) -> bool:

@@ -40,15 +40,24 @@ def is_alive(pid: int) -> bool:
     return parent_of(pid) != 0
 
 
+def bound_udp_ports() -> set[int]:
+    """List the local ports of all UDP sockets."""
+    return {port for port, _ in _sockets("udp")}
+
+
 def is_bound(port: int, transport: str = "udp") -> bool:
     """Tell whether a UDP or (listening) TCP socket has that local port."""
-    wanted = f":{port:04X}"
+    return any(
+        found == port and (transport == "udp" or state == "0A")
+        for found, state in _sockets(transport)
+    )
+
+
+def _sockets(transport: str) -> Iterator[tuple[int, str]]:
     for name in (transport, f"{transport}6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
             _, local, _, state, *_ = line.split()
-            if local.endswith(wanted) and (transport == "udp" or state == "0A"):
-                return True
-    return False
+            yield int(local.rpartition(":")[2], 16), state
 
 
 def _parents() -> Iterator[tuple[int, int]]:

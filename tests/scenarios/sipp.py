@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,6 +148,21 @@ class Sipp:
         outcome = self.wait(timeout_s)
         assert outcome.code == 0, f"{self.folder.name}: {outcome}\n{outcome.errors}\n{self._out}"
         return outcome
+
+    def tell(self, call_id: str) -> None:
+        """Send it a MESSAGE of that Call-ID: a scenario may wait for one to go on."""
+        lines = (
+            "MESSAGE sip:sipp@127.0.0.1 SIP/2.0",
+            "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKtell",
+            "From: <sip:test@127.0.0.1>;tag=1",
+            "To: <sip:sipp@127.0.0.1>",
+            f"Call-ID: {call_id}",
+            "CSeq: 1 MESSAGE",
+            "Content-Length: 0",
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            text = "\r\n".join([*lines, "", ""])
+            sender.sendto(text.encode(), ("127.0.0.1", self.port))
 
     def wait_logged(self, text: str, timeout_s: float = WITHIN_S) -> str:
         """Wait until the scenario has logged a line with `text`, and give the last such line."""

@@ -16,6 +16,8 @@ from lxml import etree
 from tests.scenarios.polling import WITHIN_S, poll
 
 _STOP_S = 10.0
+# Not the ports of the stacks of the tests.
+_RTP_PORTS = "20000-29998"
 _OVER = ("ended", "refused")
 
 
@@ -71,6 +73,12 @@ class Recorded:
     def first_packet_s(self) -> float:
         """Give when the first packet came, in seconds since the epoch."""
         return _seconds(self.summary["first_packet"])
+
+    @property
+    def seconds_so_far(self) -> float:
+        """Tell how much sound is in the WAV file; it is written to twice a second."""
+        path = self.folder / f"{self.label}.wav"
+        return max(0, path.stat().st_size - 44) / 16000 if path.exists() else 0.0
 
     @property
     def raw(self) -> bytes:
@@ -158,7 +166,8 @@ class ReferenceSrs:
         folder.mkdir(parents=True, exist_ok=True)
         self._log_path = folder / "srs.log"
         program = str(Path(sys.executable).with_name("siprec-srs"))
-        command = [program, "--listen", listen, "--out", str(folder), "--raw", *switches]
+        command = [program, "--listen", listen, "--out", str(folder), "--raw"]
+        command += ["--rtp-ports", _RTP_PORTS, *switches]
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT

@@ -10,18 +10,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from redis import Redis
+
 from siprec.record import from_json
 from siprec.settings import LogLevel, Runtime
 from siprec.store import Store
 from siprec_control.logs import level_of
 from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
-from tests.scenarios.processes import command_line, descendants, is_alive, parent_of
+from tests.scenarios.processes import (
+    bound_udp_ports,
+    command_line,
+    descendants,
+    is_alive,
+    parent_of,
+)
 
 Settings = Mapping[str, Mapping[str, object]]
 
 _READY_S = 30.0
-# The issue of SIGTERM is promised within 5 s; a loaded machine gets as much again.
+# Listening sockets of the stack, and of endpoints that take theirs from its block.
+_OTHER_PORTS = 80
+# An end within 5 s is promised; a loaded machine gets as much again.
 _STOP_S = 10.0
 _SIPREC = str(Path(sys.executable).with_name("siprec"))
 _ROLES = {
@@ -48,7 +58,7 @@ class Stack:
         rtp_ports: int = 400,
     ) -> None:
         self.folder = folder
-        self.ports = PortBlock()
+        self.ports = PortBlock(rtp_ports + _OTHER_PORTS)
         self.sip_port = self.ports.take()
         self.src_port = self.ports.take()
         self.gateway_port = self.ports.take() if gateway_port is None else gateway_port
@@ -139,6 +149,18 @@ class Stack:
         """Give the address of the (first) rtpengine."""
         host, _, port = self.runtime.settings.rtpengine.ng[0].rpartition(":")
         return host, int(port)
+
+    def redis_keys(self, pattern: str) -> list[str]:
+        """List the keys in Redis whose name matches."""
+        url = self.runtime.settings.redis.url
+        assert url
+        with Redis.from_url(url, decode_responses=True) as redis:
+            return sorted(str(key) for key in redis.scan_iter(pattern, count=1000))
+
+    def rtp_ports_in_use(self) -> int:
+        """Count the ports of the media relay's range that are bound."""
+        ports = range(self.rtp_min, self.rtp_max + 1)
+        return sum(port in ports for port in bound_udp_ports())
 
     # What people do with it
 
