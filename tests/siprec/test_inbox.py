@@ -1,0 +1,66 @@
+"""Inbox entries: every kind goes through Redis fields and back."""
+
+import pytest
+
+from siprec import inbox as i
+from siprec.model import Call, Party, StreamOrder
+from siprec.record import RecordError
+from tests.siprec.streams import ACCOUNT_SID, CALL_SID, STREAM_SID
+
+CALL = Call(
+    sid=CALL_SID,
+    account_sid=ACCOUNT_SID,
+    sip_call_id="a@b",
+    caller=Party(name="Ünï & <Co>", uri="sip:a@b", tag="a"),
+)
+ENTRIES: dict[str, i.Entry] = {
+    "call-answered": i.CallAnswered(
+        call=CALL,
+        orders=(StreamOrder(name="main", parameters=(("X-Id", "1"),)),),
+        notices=(i.Notice(code=31952, text="no such stream"),),
+    ),
+    "call-failed": i.CallFailed(call=CALL),
+    "call-changed": i.CallChanged(call_sid=CALL_SID, at_ms=5),
+    "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),
+    "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),
+    "stop-ordered": i.StopOrdered(request_id="r", stream_sid=STREAM_SID),
+    "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
+    "srs-requested": i.SrsRequested(
+        node="n",
+        boot="b",
+        index=1,
+        label=2,
+        method="BYE",
+        call_id="c",
+        from_tag="f",
+        to_tag="t",
+        cseq=3,
+    ),
+    "srs-replied": i.SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, routes=("<r>",)),
+}
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert {type(entry) for entry in ENTRIES.values()} == set(i.Entry.__args__)
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_entry_comes_back_from_its_fields_as_it_was(kind: str) -> None:
+    fields = i.to_fields(ENTRIES[kind])
+    assert fields["t"] == kind
+    assert i.from_fields(fields) == ENTRIES[kind]
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({}, "is no kind of inbox entry"),
+        ({"t": "call-eaten", "d": "{}"}, "'call-eaten' is no kind of inbox entry"),
+        ({"t": "stop-ordered"}, "not JSON"),
+        ({"t": "stop-ordered", "d": "{}"}, "request_id: is missing"),
+        ({"t": "stop-ordered", "d": '{"request_id": 1, "stream_sid": ""}'}, "is not str"),
+    ],
+)
+def test_entry_that_fits_no_kind_is_refused(fields: dict[str, str], why: str) -> None:
+    with pytest.raises(RecordError, match=why):
+        i.from_fields(fields)

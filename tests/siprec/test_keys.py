@@ -1,0 +1,30 @@
+"""Names of Redis keys: one hash tag a shard, and none that two things share."""
+
+from inspect import getmembers
+
+from siprec.keys import ShardKeys, connectors_key, controllers_key, numbers_key
+from tests.siprec.streams import CALL_SID
+
+PLAIN = [name for name, _ in getmembers(ShardKeys, lambda member: isinstance(member, property))]
+
+
+def all_keys(keys: ShardKeys) -> list[str]:
+    plain = [getattr(keys, name) for name in PLAIN if not name.startswith("_")]
+    return [*plain, keys.call(CALL_SID), keys.reply("r")]
+
+
+def test_keys_of_a_shard_share_its_hash_tag() -> None:
+    names = all_keys(ShardKeys("siprec:", 0x2A))
+    assert len(set(names)) == len(names) == 9
+    assert all(name.startswith("siprec:{s2a}:") for name in names)
+
+
+def test_keys_of_two_shards_or_prefixes_never_meet() -> None:
+    here = set(all_keys(ShardKeys("siprec:", 1)))
+    assert not here & set(all_keys(ShardKeys("siprec:", 2)))
+    assert not here & set(all_keys(ShardKeys("other:", 1)))
+
+
+def test_keys_outside_of_shards_are_three() -> None:
+    names = {numbers_key("p:"), connectors_key("p:", "AC1"), controllers_key("p:")}
+    assert names == {"p:numbers", "p:connectors:AC1", "p:controllers"}
