@@ -17,7 +17,7 @@ LEAD_S = 0.5
 OVERLAP_S = 1.0
 
 _HOP = 80
-_PROBE = RATE_HZ // 2
+_PROBE = RATE_HZ // 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
