@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.rig import Rig
+from tests.scenarios.studio import Studio
 
 _TAIL_LINES = 200
 
@@ -24,6 +25,22 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield own
 
 
+@pytest.fixture(scope="module")
+def studio(shared: Rig) -> Iterator[Studio]:
+    """Give one stack with its recorders and callee for all tests of a file."""
+    with Studio(shared.folder / "studio") as studio:
+        yield studio
+        assert studio.callee.errors == ""
+
+
+@pytest.fixture
+def no_errors(studio: Studio) -> Iterator[None]:
+    """Check after the test that it brought no error line into the studio's log."""
+    before = len(studio.stack.errors())
+    yield
+    assert studio.stack.errors()[before:] == []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -32,8 +49,9 @@ def pytest_runtest_makereport(
     report = yield
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
-            if isinstance(value, Rig):
-                report.sections += [(name, _tail(text)) for name, text in value.logs()]
+            rig = value.rig if isinstance(value, Studio) else value
+            if isinstance(rig, Rig):
+                report.sections += [(name, _tail(text)) for name, text in rig.logs()]
     return report
 
 
