@@ -89,7 +89,7 @@ class Call:
     """One proxied SIP dialog. `sid` is `CA` + 32 hex, of which the first two are the shard.
 
     `rtpengine` is the NG address (`host:port`) of the instance that anchors the media.
-    `session_id` is the RFC 7989 Session-ID header value, when an endpoint sent one.
+    `session_id` is the RFC 7989 pair as the caller sees it, when an endpoint sent one.
     `number` is the user part of the called Request-URI. `end_reason` is a short word:
     `bye`, `media-gone`, `too-long`, `cancelled`, or a SIP status such as `486`.
     """

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from siprec.inbox import ByeAnswered, CallAnswered, CallChanged, CallFailed, Entry, Notice
+from siprec.session_id import session_id_pair
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
 from siprec.store import StoreUnavailable, connect
@@ -34,7 +35,7 @@ class Reports:
         call = replace(
             call,
             callee=replace(call.callee, tag=callee_tag),
-            session_id=call.session_id or session_id or None,
+            session_id=session_id_pair(call.session_id, session_id),
             answered_ms=now_ms(),
         )
         self._report(call.sid, CallAnswered(call=call, orders=invitation.orders, notices=notices))
