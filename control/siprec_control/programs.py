@@ -86,7 +86,7 @@ def rtpengine_command(runtime: Runtime, layout: Layout, run: Path) -> list[str]:
     return [
         RTPENGINE,
         f"--config-file={layout.rtpengine_conf}",
-        f"--interface={settings.interface}",
+        *(f"--interface={interface}" for interface in settings.interface.split(",")),
         f"--listen-ng={settings.ng[0]}",
         f"--port-min={settings.port_min}",
         f"--port-max={settings.port_max}",

@@ -177,11 +177,15 @@ def network(value: object) -> str:
 
 
 def interface(value: object) -> str:
-    """Accept rtpengine's `[NAME/]IP[!ADVERTISED_IP]`."""
+    """Accept rtpengine's `[NAME/]IP[!ADVERTISED_IP]`, or several with commas between.
+
+    Calls over IPv4 and over IPv6 need an address of each.
+    """
     text = text_value(value)
-    match = _INTERFACE.fullmatch(text)
-    if not match or not all(is_ip(ip) for ip in match.groups() if ip is not None):
-        raise ValueError(f"{text!r} is not [NAME/]IP[!ADVERTISED_IP]")
+    for each in text.split(","):
+        match = _INTERFACE.fullmatch(each)
+        if not match or not all(is_ip(ip) for ip in match.groups() if ip is not None):
+            raise ValueError(f"{each!r} is not [NAME/]IP[!ADVERTISED_IP]")
     return text
 
 

@@ -88,6 +88,7 @@ BAD = [
     ("rtpengine.ng", '["rtp.example:2223"]', "is not an IP address"),
     ("rtpengine.ng", str([f"127.0.0.1:{n}" for n in range(1, 6)]), "at most 4"),
     ("rtpengine.interface", '"eth0"', "is not [NAME/]IP[!ADVERTISED_IP]"),
+    ("rtpengine.interface", '"::1,eth0"', "'eth0' is not [NAME/]IP[!ADVERTISED_IP]"),
     ("rtpengine.port_min", "80", "80 is not in 1024..65534"),
     ("rtpengine.port_max", "70000", "70000 is not in 1025..65535"),
     ("rtpengine.port_max", "30001", "30000 to 30001 leaves fewer than 16 ports"),

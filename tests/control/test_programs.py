@@ -103,6 +103,13 @@ def test_rtpengine_command() -> None:
     ]
 
 
+def test_embedded_rtpengine_with_two_interfaces_names_each() -> None:
+    rtpengine = replace(RUNTIME.settings.rtpengine, interface="127.0.0.1,::1")
+    runtime = replace(RUNTIME, settings=replace(RUNTIME.settings, rtpengine=rtpengine))
+    command = rtpengine_command(runtime, LAYOUT, Path("/run"))
+    assert command[2:4] == ["--interface=127.0.0.1", "--interface=::1"]
+
+
 def test_embedded_redis_keeps_everything_and_listens_on_no_port() -> None:
     command = redis_command(Path("/run/redis.sock"), Path("/state/redis"), LogLevel.INFO)
     for option, value in (
