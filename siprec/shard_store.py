@@ -11,6 +11,7 @@ from typing import Any
 from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key
 from siprec.model import Alert, Call, Stream
+from siprec.pipe import Command, Pipe
 from siprec.record import from_json, to_json
 from siprec.store import Client, redis_errors
 from siprec.verdict import Verdict
@@ -114,6 +115,7 @@ class ShardStore:
 
     def __init__(self, client: Client, prefix: str, owner: str) -> None:
         self._redis = client
+        self._pipe = Pipe(client)
         self._prefix = prefix
         self._owner = owner
 
@@ -183,12 +185,12 @@ class ShardStore:
 
     def commit(self, saves: Sequence[Save]) -> list[int]:
         """Write what a tick changed; give the shards that refused, for they are not ours."""
+        commands: list[Command] = [
+            ("EVAL", _SAVE, 2, s.keys.epoch, s.keys.lease, self._owner, s.epoch, *s.words)
+            for s in saves
+        ]
         with redis_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            for save in saves:
-                keys = save.keys
-                pipe.eval(_SAVE, 2, keys.epoch, keys.lease, self._owner, save.epoch, *save.words)
-            replies = pipe.execute()
+            replies = self._pipe.run(commands)
         return [s.keys.shard for s, kept in zip(saves, replies, strict=True) if not kept]
 
     def append(self, entries: Sequence[tuple[int, Entry]]) -> None:

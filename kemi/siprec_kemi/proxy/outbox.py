@@ -10,6 +10,7 @@ from collections import deque
 
 from siprec.inbox import Entry, ReportsDropped, to_fields
 from siprec.keys import ShardKeys
+from siprec.pipe import Command, Pipe
 from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s, now_ms
@@ -69,7 +70,7 @@ class Drain:
 
     def __init__(self, receiver: socket.socket, client: Client, prefix: str, node: str) -> None:
         self._receiver = receiver
-        self._redis = client
+        self._pipe = Pipe(client)
         self._prefix = prefix
         self._node = node
         self._waiting: deque[Item] = deque()
@@ -114,15 +115,14 @@ class Drain:
 
     def _append(self) -> None:
         batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
+        commands = [self._xadd(shard, kind, text) for shard, kind, text in batch]
+        if self._dropped:
+            lost = ReportsDropped(node=self._node, count=self._dropped, at_ms=now_ms())
+            fields = to_fields(lost)
+            commands.append(self._xadd(0, fields["t"], fields["d"]))
         try:
             with redis_errors():
-                pipe = self._redis.pipeline(transaction=False)
-                for shard, kind, text in batch:
-                    pipe.xadd(ShardKeys(self._prefix, shard).inbox, {"t": kind, "d": text})
-                if self._dropped:
-                    lost = ReportsDropped(node=self._node, count=self._dropped, at_ms=now_ms())
-                    pipe.xadd(ShardKeys(self._prefix, 0).inbox, to_fields(lost))
-                pipe.execute()
+                self._pipe.run(commands)
         except StoreUnavailable as error:
             self._retry_at = monotonic_s() + RETRY_S
             ksr.log("warning", f"outbox: {len(self._waiting)} reports wait: {error}")
@@ -135,6 +135,9 @@ class Drain:
             self._waiting_bytes -= len(text)
         if not self._waiting:
             self._waiting_bytes = 0
+
+    def _xadd(self, shard: int, kind: str, text: str) -> Command:
+        return ("XADD", ShardKeys(self._prefix, shard).inbox, "*", "t", kind, "d", text)
 
 
 def _widen(receiver: socket.socket) -> None:
