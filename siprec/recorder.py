@@ -117,7 +117,7 @@ class Recorder:
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._alert(shard, "", REPORTS_LOST, text, now_ms)
-            case i.SrsRequested() | i.SrsReplied():
+            case _:
                 raise TypeError("messages of the SRS are read by siprec.srs_dialog")
 
     def happen(self, stream_sid: str, event: e.Event, now_ms: int) -> None:

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from siprec import events as e
-from siprec.errors import SiprecError, SipUriError
+from siprec.errors import SdpError, SipUriError
 from siprec.inbox import SrsReplied, SrsRequested
 from siprec.model import Leg, Stream
 from siprec.multipart import sdp_of
 from siprec.sdp import check_answer
 from siprec.sids import parse_leg_call_id
-from siprec.sip_uri import parse_name_addr
+from siprec.sip_uri import parse_name_addr, parse_uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
 ACCEPT = "application/sdp, application/rs-metadata+xml, multipart/mixed"
-MEDIA_METHODS = ("INVITE", "UPDATE")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +56,6 @@ def event_of(reply: SrsReplied) -> e.Event | None:
 
 
 def _answered(reply: SrsReplied, attempt: int) -> e.SrsAnswered:
-    try:
-        sdp = sdp_of(reply.content_type, reply.body.encode("utf-8", "surrogateescape"))
-    except SiprecError:
-        sdp = None
     return e.SrsAnswered(
         attempt=attempt,
         from_tag=reply.from_tag,
@@ -69,7 +64,7 @@ def _answered(reply: SrsReplied, attempt: int) -> e.SrsAnswered:
         remote_target=_uri(reply.contact) or "",
         # RFC 3261 §12.1.2: the caller's route set is the Record-Route list, reversed.
         route_set=tuple(reversed(reply.routes)),
-        sdp=sdp,
+        sdp=sdp_of(reply.content_type, reply.body.encode("utf-8", "surrogateescape")),
     )
 
 
@@ -77,9 +72,11 @@ def _uri(contact: str) -> str | None:
     if not contact:
         return None
     try:
-        return parse_name_addr(contact).uri
+        uri = parse_name_addr(contact).uri
+        parse_uri(uri)
     except SipUriError:
         return None
+    return uri
 
 
 def answer_request(stream: Stream | None, request: SrsRequested) -> Answer:
@@ -121,14 +118,13 @@ def _answer_offer(stream: Stream, request: SrsRequested) -> Answer:
     headers = {"Allow": ALLOW, "Accept": ACCEPT}
     if leg.offer is None:
         return Answer(status=500, reason="No Offer to Repeat", stream=noted)
+    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if sdp is None:
+        ours = leg.offer.sdp if request.method == "INVITE" else ""
+        return Answer(status=200, reason="OK", headers=headers, sdp=ours, stream=noted)
     try:
-        body = request.body.encode("utf-8", "surrogateescape")
-        sdp = sdp_of(request.content_type, body)
-        if sdp is None:
-            ours = leg.offer.sdp if request.method == "INVITE" else ""
-            return Answer(status=200, reason="OK", headers=headers, sdp=ours, stream=noted)
         checked = check_answer(leg.offer, sdp)
-    except SiprecError as error:
+    except SdpError as error:
         headers = {"Warning": f'399 siprec "{_quotable(str(error))}"'}
         return Answer(status=488, reason="Not Acceptable Here", headers=headers, stream=noted)
     event = e.SrsReanswered(sdp=sdp) if checked.sdp != leg.answer else None

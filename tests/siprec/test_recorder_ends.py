@@ -210,7 +210,7 @@ def test_drop_forgets_the_shard_and_its_unsaved_changes_and_no_other() -> None:
     assert {file.shard for file in changes.calls.values()} == {1}
     assert {file.shard for file, _, _ in changes.commands} == {1}
     assert len(changes.streams) == 1
-    assert not (changes.retired or changes.orphans)
-    assert not (changes.alerts or changes.verdicts)
+    lists = (changes.retired, changes.orphans, changes.alerts, changes.verdicts)
+    assert not any(lists)
     assert kept.sid in {file.call.sid for file in recorder.live_calls()}
     assert gone.sid not in {file.call.sid for file in recorder.live_calls()}

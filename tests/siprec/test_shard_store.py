@@ -1,0 +1,220 @@
+"""Leases, inboxes and saves against a real Redis."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from siprec.inbox import CallChanged, Entry, StopOrdered, from_fields
+from siprec.model import Alert, AlertLevel, Call, StreamState
+from siprec.record import from_json
+from siprec.shard_store import LEASE_MS, Grant, Save, ShardStore
+from siprec.store import Client, StoreUnavailable, connect
+from siprec.verdict import Verdict
+from tests.control.processes import RedisServer
+from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
+
+SHARD = 0x2A
+CALL = Call(sid=CALL_SID, account_sid=ACCOUNT_SID, sip_call_id="a@b", answered_ms=NOW_MS)
+ENDED = replace(CALL, ended_ms=NOW_MS, end_reason="bye")
+CHANGED = CallChanged(call_sid=CALL_SID, at_ms=1)
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator[Client]:
+    connection = connect(redis_server.url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def first(client: Client, prefix: str) -> ShardStore:
+    return ShardStore(client, prefix, "first")
+
+
+@pytest.fixture
+def second(client: Client, prefix: str) -> ShardStore:
+    return ShardStore(client, prefix, "second")
+
+
+def own(store: ShardStore, shard: int = SHARD) -> Save:
+    """Take a shard and give an empty save for it."""
+    (grant,) = store.acquire([shard], 1)
+    return Save(store.keys(shard), grant.epoch)
+
+
+def lapse(client: Client, store: ShardStore) -> None:
+    """Let the lease run out, as it does after LEASE_MS."""
+    client.delete(store.keys(SHARD).lease)
+
+
+# Leases
+
+
+def test_acquire_takes_what_is_free_up_to_a_number(first: ShardStore, second: ShardStore) -> None:
+    assert first.acquire([1, 2, 3], 2) == [Grant(1, 1, "0-0"), Grant(2, 1, "0-0")]
+    assert second.acquire([1, 2, 3], 2) == [Grant(3, 1, "0-0")]
+    assert second.acquire([1, 2, 3], 2) == []
+    assert second.acquire([4], -1) == []
+
+
+def test_lease_runs_out_by_itself(client: Client, first: ShardStore) -> None:
+    own(first)
+    assert 0 < client.pttl(first.keys(SHARD).lease) <= LEASE_MS
+
+
+def test_renew_names_the_shards_that_are_lost(
+    client: Client, first: ShardStore, second: ShardStore
+) -> None:
+    first.acquire([1, SHARD], 2)
+    lapse(client, first)
+    own(second)
+    client.pexpire(first.keys(1).lease, 1_000)
+    assert first.renew([1, SHARD]) == [SHARD]
+    assert client.pttl(first.keys(1).lease) > 1_000
+    assert first.renew([]) == []
+
+
+def test_release_frees_at_once_and_only_what_is_ours(first: ShardStore, second: ShardStore) -> None:
+    own(first)
+    second.release([SHARD])
+    assert second.acquire([SHARD], 1) == []
+    first.release([SHARD])
+    assert [grant.epoch for grant in second.acquire([SHARD], 1)] == [2]
+
+
+def test_attend_names_all_that_live(client: Client, first: ShardStore, second: ShardStore) -> None:
+    assert first.attend() == ["first"]
+    assert sorted(second.attend()) == ["first", "second"]
+    client.zadd(first.keys(0).prefix + "controllers", {"dead": 1})
+    assert sorted(first.attend()) == ["first", "second"]
+
+
+# Saving
+
+
+def test_save_of_the_owner_is_written_and_loaded(first: ShardStore) -> None:
+    save = own(first)
+    save.call(CALL)
+    stream = stream_in(StreamState.RECORDING)
+    save.stream(stream)
+    assert first.commit([save]) == []
+    assert first.load(SHARD) == [(CALL, [stream])]
+    assert first.commit([]) == []
+
+
+def test_save_under_an_old_epoch_is_refused_and_writes_nothing(
+    client: Client, first: ShardStore, second: ShardStore
+) -> None:
+    old = own(first)
+    lapse(client, first)
+    new = own(second)
+    assert new.epoch == old.epoch + 1
+    old.call(CALL)
+    old.cursor("9-9")
+    assert first.commit([old]) == [SHARD]
+    assert second.load(SHARD) == []
+    assert client.get(old.keys.cursor) is None
+
+
+def test_save_after_the_lease_ran_out_is_refused(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    lapse(client, first)
+    save.call(CALL)
+    assert first.commit([save]) == [SHARD]
+
+
+def test_save_of_a_shard_lost_and_taken_again_needs_the_new_epoch(
+    client: Client, first: ShardStore
+) -> None:
+    old = own(first)
+    lapse(client, first)
+    own(first)
+    assert first.commit([old]) == [SHARD]
+
+
+def test_commit_refuses_shard_by_shard(first: ShardStore) -> None:
+    good = own(first, 1)
+    good.call(CALL)
+    bad = Save(first.keys(2), 1)
+    assert first.commit([bad, good]) == [2]
+    assert first.load(1) == [(CALL, [])]
+
+
+def test_cursor_is_saved_with_the_state_and_trims_the_inbox(
+    client: Client, first: ShardStore, second: ShardStore
+) -> None:
+    save = own(first)
+    first.append([(SHARD, CHANGED)] * 3)
+    ids = [entry_id for entry_id, _ in client.xrange(save.keys.inbox)]
+    save.cursor(ids[1])
+    assert first.commit([save]) == []
+    assert [entry_id for entry_id, _ in client.xrange(save.keys.inbox)] == ids[2:]
+    first.release([SHARD])
+    assert second.acquire([SHARD], 1) == [Grant(SHARD, 2, ids[1])]
+
+
+def test_cursor_without_a_sequence_trims_up_to_it(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    for entry_id in ("5-0", "5-1"):
+        client.xadd(save.keys.inbox, {"t": "x"}, id=entry_id)
+    save.cursor("5")
+    assert first.commit([save]) == []
+    assert [entry_id for entry_id, _ in client.xrange(save.keys.inbox)] == ["5-1"]
+
+
+def test_append_keeps_the_order_of_each_shard(client: Client, first: ShardStore) -> None:
+    entries: list[Entry] = [CHANGED, StopOrdered(request_id="r", stream_sid=STREAM_SID)]
+    first.append([(SHARD, entry) for entry in entries])
+    read = client.xrange(first.keys(SHARD).inbox)
+    assert [from_fields(fields) for _, fields in read] == entries
+
+
+def test_retired_call_expires_and_is_live_no_more(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    save.call(CALL)
+    save.stream(stream_in(StreamState.STOPPED))
+    save.retire(ENDED, 100)
+    assert first.commit([save]) == []
+    keys = save.keys
+    assert first.load(SHARD) == []
+    assert from_json(Call, client.hget(keys.call(CALL_SID), "call")) == ENDED
+    assert client.zrange(keys.ended, 0, -1, withscores=True) == [(CALL_SID, NOW_MS)]
+    assert all(0 < client.ttl(key) <= 100 for key in (keys.call(CALL_SID), keys.ended))
+
+
+def test_retire_drops_what_ended_before_the_history(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    client.zadd(save.keys.ended, {"old": NOW_MS - 100_001, "young": NOW_MS - 99_999})
+    save.retire(ENDED, 100)
+    first.commit([save])
+    assert client.zrange(save.keys.ended, 0, -1) == ["young", CALL_SID]
+
+
+def test_load_leaves_out_a_live_call_whose_hash_is_gone(client: Client, first: ShardStore) -> None:
+    client.sadd(first.keys(SHARD).live, CALL_SID)
+    assert first.load(SHARD) == []
+
+
+def test_alert_and_verdict_are_written_by_the_owner(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    alert = Alert(
+        sid="NO", account_sid="AC", code=1, level=AlertLevel.ERROR, text="x", created_ms=1
+    )
+    save.alert(alert)
+    save.verdict("r", Verdict(accepted=True, text="accepted"))
+    assert first.commit([save]) == []
+    ((_, fields),) = client.xrange(save.keys.alerts)
+    assert from_json(Alert, fields["d"]) == alert
+    assert 0 < client.ttl(save.keys.reply("r")) <= 60
+    assert '"accepted":true' in client.lpop(save.keys.reply("r"))
+
+
+def test_redis_that_is_away_is_named_so(prefix: str) -> None:
+    client = connect("redis://127.0.0.1:1", timeout_s=0.2)
+    store = ShardStore(client, prefix, "x")
+    with pytest.raises(StoreUnavailable, match="Redis: "):
+        store.attend()
+    with pytest.raises(StoreUnavailable):
+        store.acquire([1], 1)
+    client.close()

@@ -1,0 +1,213 @@
+"""What messages of the SRS mean, and how its requests are answered."""
+
+from dataclasses import replace
+
+import pytest
+
+from siprec import events as e
+from siprec.inbox import SrsReplied, SrsRequested
+from siprec.model import StreamState
+from siprec.srs_dialog import ALLOW, answer_request, event_of
+from tests.siprec.streams import OFFER, STREAM_SID, answer_sdp, stream_in
+
+CALL_ID = f"{STREAM_SID}-1"
+SDP = "application/sdp"
+RECORDING = stream_in(StreamState.RECORDING)
+
+REPLY = SrsReplied(
+    call_id=CALL_ID,
+    method="INVITE",
+    cseq=1,
+    status=200,
+    reason="OK",
+    from_tag="ours",
+    to_tag="theirs",
+    contact='"SRS" <sip:srs@192.0.2.9:5080;transport=tcp>;+sip.srs',
+    routes=("<sip:near;lr>", "<sip:far;lr>"),
+    content_type=SDP,
+    body=answer_sdp(4000),
+)
+REQUEST = SrsRequested(
+    node="n",
+    boot="b",
+    index=1,
+    label=2,
+    method="OPTIONS",
+    call_id=CALL_ID,
+    from_tag=RECORDING.leg.to_tag,
+    to_tag=RECORDING.leg.from_tag,
+    cseq=7,
+)
+
+
+# Replies
+
+
+def test_2xx_to_invite_carries_the_dialog_with_routes_reversed() -> None:
+    assert event_of(REPLY) == e.SrsAnswered(
+        attempt=1,
+        from_tag="ours",
+        to_tag="theirs",
+        cseq=1,
+        remote_target="sip:srs@192.0.2.9:5080;transport=tcp",
+        route_set=("<sip:far;lr>", "<sip:near;lr>"),
+        sdp=answer_sdp(4000),
+    )
+
+
+@pytest.mark.parametrize("contact", ["", "<garbage", "<http://srs>"])
+def test_2xx_without_a_usable_contact_has_no_remote_target(contact: str) -> None:
+    event = event_of(replace(REPLY, contact=contact))
+    assert isinstance(event, e.SrsAnswered)
+    assert event.remote_target == ""
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("", ""),
+        ("text/plain", "v=0"),
+        ("multipart/mixed;boundary=x", "no parts"),
+        ("multipart/mixed", ""),
+    ],
+)
+def test_2xx_without_sdp_is_an_answer_without_sdp(content_type: str, body: str) -> None:
+    event = event_of(replace(REPLY, content_type=content_type, body=body))
+    assert isinstance(event, e.SrsAnswered)
+    assert event.sdp is None
+
+
+def test_2xx_with_bytes_that_are_no_utf8_is_read() -> None:
+    event = event_of(replace(REPLY, body=answer_sdp(4000) + "a=x:\udcff\r\n"))
+    assert isinstance(event, e.SrsAnswered)
+    assert event.sdp is not None
+
+
+def test_refusal_carries_status_reason_and_contact() -> None:
+    reply = replace(REPLY, status=302, reason="Moved", contact="<sip:b.example>")
+    assert event_of(reply) == e.SrsRefused(
+        attempt=1, status=302, reason="Moved", contact="sip:b.example"
+    )
+
+
+def test_timeout_reads_as_no_answer() -> None:
+    reply = replace(REPLY, status=408, reason="", is_timeout=True, contact="")
+    assert event_of(reply) == e.SrsRefused(attempt=1, status=408, reason="no answer")
+
+
+def test_reply_to_bye_names_its_attempt() -> None:
+    reply = replace(REPLY, call_id=f"{STREAM_SID}-3", method="BYE", status=481)
+    assert event_of(reply) == e.SrsByeAnswered(attempt=3, status=481)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        replace(REPLY, status=180),
+        replace(REPLY, call_id="stranger@host"),
+        replace(REPLY, method="OPTIONS"),
+    ],
+    ids=["1xx", "not ours", "other method"],
+)
+def test_reply_that_means_nothing_to_a_stream_is_no_event(reply: SrsReplied) -> None:
+    assert event_of(reply) is None
+
+
+# Requests
+
+
+@pytest.mark.parametrize("state", [StreamState.CONNECTING, StreamState.RECORDING])
+def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
+    request = replace(REQUEST, method="BYE", reason="SIP;cause=503")
+    answer = answer_request(stream_in(state), request)
+    assert answer.status == 200
+    assert answer.event == e.SrsHungUp(reason="SIP;cause=503")
+    assert answer.stream is not None
+    assert answer.stream.leg.remote_cseq == 7
+
+
+@pytest.mark.parametrize(("method", "has_allow"), [("OPTIONS", True), ("INFO", False)])
+def test_options_and_info_are_answered_200(method: str, has_allow: bool) -> None:
+    answer = answer_request(RECORDING, replace(REQUEST, method=method))
+    assert (answer.status, answer.event) == (200, None)
+    assert ("Allow" in answer.headers) is has_allow
+
+
+def test_method_that_we_do_not_know_is_answered_405() -> None:
+    answer = answer_request(RECORDING, replace(REQUEST, method="PUBLISH"))
+    assert (answer.status, answer.headers) == (405, {"Allow": ALLOW})
+    assert answer.stream is None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"call_id": f"{STREAM_SID}-2"},
+        {"from_tag": "x"},
+        {"to_tag": "x"},
+        {"from_tag": REQUEST.to_tag, "to_tag": REQUEST.from_tag},
+    ],
+    ids=["call-id", "from tag", "to tag", "tags swapped"],
+)
+def test_request_outside_the_dialog_is_answered_481(changed: dict[str, str]) -> None:
+    request = replace(REQUEST, method="BYE", **changed)  # type: ignore[arg-type]
+    assert answer_request(RECORDING, request).status == 481
+
+
+@pytest.mark.parametrize("state", [StreamState.INVITING, StreamState.STOPPED, StreamState.FAILED])
+def test_request_where_there_is_no_dialog_is_answered_481(state: StreamState) -> None:
+    assert answer_request(stream_in(state), REQUEST).status == 481
+    assert answer_request(None, REQUEST).status == 481
+
+
+@pytest.mark.parametrize("cseq", [6, 7])
+def test_request_that_is_not_newer_is_answered_500(cseq: int) -> None:
+    noted = answer_request(RECORDING, REQUEST).stream
+    answer = answer_request(noted, replace(REQUEST, cseq=cseq))
+    assert (answer.status, answer.stream) == (500, None)
+
+
+@pytest.mark.parametrize(("method", "sdp"), [("INVITE", OFFER.sdp), ("UPDATE", "")])
+def test_refresh_without_sdp_is_answered_with_what_was_offered(method: str, sdp: str) -> None:
+    answer = answer_request(RECORDING, replace(REQUEST, method=method))
+    assert (answer.status, answer.sdp, answer.event) == (200, sdp, None)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_refresh_with_the_same_media_changes_nothing_but_the_target(method: str) -> None:
+    request = replace(
+        REQUEST,
+        method=method,
+        content_type=SDP,
+        body=answer_sdp(4000, 4002),
+        contact="<sip:moved.example>",
+    )
+    answer = answer_request(RECORDING, request)
+    assert (answer.status, answer.sdp, answer.event) == (200, OFFER.sdp, None)
+    assert answer.stream is not None
+    assert answer.stream.leg.remote_target == "sip:moved.example"
+
+
+def test_reinvite_that_moves_the_media_gives_rtpengine_a_new_answer() -> None:
+    moved = answer_sdp(5000, 5002)
+    request = replace(REQUEST, method="INVITE", content_type=SDP, body=moved)
+    answer = answer_request(RECORDING, request)
+    assert answer.event == e.SrsReanswered(sdp=moved)
+    assert answer.stream is not None
+    assert answer.stream.leg.remote_target == RECORDING.leg.remote_target
+
+
+def test_reinvite_that_cannot_be_taken_is_answered_488_and_says_why() -> None:
+    body = 'v=0\r\no=- 1 1 IN IP4 h\r\ns=-\r\nc=IN IP4 "!h"\r\nt=0 0\r\nm=audio 9 RTP/AVP 8\r\n'
+    request = replace(REQUEST, method="INVITE", content_type=SDP, body=body)
+    answer = answer_request(RECORDING, request)
+    assert answer.status == 488
+    warning = answer.headers["Warning"]
+    assert warning.startswith('399 siprec "')
+    assert "!" not in warning
+    assert warning.count('"') == 2
+
+
+def test_reinvite_of_a_dialog_without_an_offer_is_answered_500() -> None:
+    stream = replace(RECORDING, leg=replace(RECORDING.leg, offer=None))
+    assert answer_request(stream, replace(REQUEST, method="INVITE")).status == 500

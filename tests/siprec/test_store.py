@@ -1,0 +1,256 @@
+"""The store as people use it, against a real Redis."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from siprec.inbox import StartOrdered, StopOrdered, from_fields
+from siprec.model import (
+    Alert,
+    AlertLevel,
+    Call,
+    Connector,
+    Number,
+    Stream,
+    StreamOrder,
+    StreamState,
+)
+from siprec.shard_store import Save, ShardStore
+from siprec.sids import SidError, make_call_sid, make_stream_sid, shard_of_sid
+from siprec.store import NoVerdict, Store, StoreUnavailable
+from siprec.verdict import Verdict
+from tests.control.processes import RedisServer
+from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
+
+OTHER_SID = make_call_sid(7, "f" * 22)
+CALL = Call(
+    sid=CALL_SID, account_sid=ACCOUNT_SID, sip_call_id="a", started_ms=1, answered_ms=NOW_MS
+)
+OLDER = replace(CALL, sid=OTHER_SID, started_ms=0)
+
+
+@pytest.fixture
+def store(redis_server: RedisServer, prefix: str) -> Iterator[Store]:
+    with Store.connect(redis_server.url, prefix) as opened:
+        yield opened
+
+
+@pytest.fixture
+def shards(redis_server: RedisServer, prefix: str) -> ShardStore:
+    return ShardStore(redis_server.client, prefix, "controller")
+
+
+def own(shards: ShardStore, sid: str) -> Save:
+    shard = shard_of_sid(sid)
+    (grant,) = shards.acquire([shard], 1)
+    return Save(shards.keys(shard), grant.epoch)
+
+
+def write(shards: ShardStore, call: Call, *streams: Stream, retired: bool = False) -> None:
+    save = own(shards, call.sid)
+    save.call(call)
+    for stream in streams:
+        save.stream(stream)
+    if retired:
+        save.retire(call, 3600)
+    assert shards.commit([save]) == []
+    shards.release([save.keys.shard])
+
+
+# Connectors and numbers
+
+
+def test_connectors_are_kept_by_account_and_name(store: Store) -> None:
+    b = Connector(account_sid="AC1", name="b", srs="sip:b")
+    a = Connector(account_sid="AC1", name="a", srs="sip:a")
+    for connector in (b, a, replace(a, account_sid="AC2")):
+        store.put_connector(connector)
+    assert store.connectors("AC1") == [a, b]
+    assert store.connector("AC1", "a") == a
+    assert store.connector("AC1", "c") is None
+    assert store.delete_connector("AC1", "a")
+    assert not store.delete_connector("AC1", "a")
+    assert store.connectors("AC1") == [b]
+
+
+def test_numbers_are_found_exact_then_longest_prefix_then_any(store: Store) -> None:
+    patterns = ["*", "+1*", "+155*", "+15550001"]
+    for pattern in patterns:
+        store.put_number(Number(pattern=pattern, account_sid="AC1", twiml="<>", program="{}"))
+    for called, pattern in [
+        ("+15550001", "+15550001"),
+        ("+15550002", "+155*"),
+        ("+1999", "+1*"),
+        ("+49", "*"),
+    ]:
+        found = store.find_number(called)
+        assert found is not None
+        assert found.pattern == pattern
+    assert [number.pattern for number in store.numbers("AC1")] == patterns
+    assert store.numbers("AC2") == []
+    assert store.delete_number("*")
+    assert not store.delete_number("*")
+    assert store.find_number("+49") is None
+    assert store.number("*") is None
+    assert store.number("+1*") is not None
+
+
+# Calls, streams, alerts
+
+
+def test_call_and_stream_are_read_by_sid(store: Store, shards: ShardStore) -> None:
+    stream = stream_in(StreamState.RECORDING)
+    write(shards, CALL, stream)
+    assert store.call(CALL_SID) == CALL
+    assert store.stream(STREAM_SID) == stream
+    assert store.call(OTHER_SID) is None
+    assert store.stream(make_stream_sid(OTHER_SID, 1)) is None
+
+
+@pytest.mark.parametrize("sid", ["", "CA1", STREAM_SID])
+def test_call_by_what_is_no_call_sid_is_refused(store: Store, sid: str) -> None:
+    with pytest.raises(SidError):
+        store.call(sid)
+
+
+def test_stream_by_what_is_no_stream_sid_is_refused(store: Store) -> None:
+    with pytest.raises(SidError):
+        store.stream(CALL_SID)
+
+
+def test_calls_are_listed_newest_first(store: Store, shards: ShardStore) -> None:
+    ended = replace(CALL, sid=make_call_sid(9, "9" * 22), ended_ms=NOW_MS, started_ms=5)
+    failed = replace(ended, sid=make_call_sid(9, "8" * 22), answered_ms=None, started_ms=4)
+    stopping = replace(ended, sid=make_call_sid(9, "7" * 22), started_ms=3)
+    for call in (OLDER, CALL, stopping):
+        write(shards, call)
+    for call in (ended, failed):
+        write(shards, call, retired=True)
+    assert store.calls() == [CALL, OLDER]
+    assert store.calls(live_only=False) == [ended, failed, stopping, CALL, OLDER]
+
+
+def test_call_in_the_list_whose_hash_expired_is_left_out(
+    store: Store, redis_server: RedisServer, shards: ShardStore
+) -> None:
+    redis_server.client.zadd(shards.keys(1).ended, {make_call_sid(1, "1" * 22): 1.0})
+    assert store.calls(live_only=False) == []
+
+
+def test_streams_are_listed_of_one_call_or_all(store: Store, shards: ShardStore) -> None:
+    running = stream_in(StreamState.RECORDING)
+    over = replace(
+        stream_in(StreamState.STOPPED), sid=make_stream_sid(CALL_SID, 2), created_ms=NOW_MS + 1
+    )
+    elsewhere = replace(running, sid=make_stream_sid(OTHER_SID, 1), call_sid=OTHER_SID)
+    write(shards, CALL, running, over)
+    write(shards, OLDER, elsewhere)
+    assert store.streams(CALL_SID) == [over, running]
+    assert store.streams(CALL_SID, live_only=True) == [running]
+    assert {stream.sid for stream in store.streams(live_only=True)} == {running.sid, elsewhere.sid}
+    assert len(store.streams()) == 3
+
+
+def test_alerts_of_all_shards_are_merged_newest_first(store: Store, shards: ShardStore) -> None:
+    for shard, times in {3: (1, 4), 50: (2, 3)}.items():
+        (grant,) = shards.acquire([shard], 1)
+        save = Save(shards.keys(shard), grant.epoch)
+        for time_ms in times:
+            save.alert(
+                Alert(
+                    sid=f"NO{time_ms}",
+                    account_sid="AC",
+                    code=1,
+                    level=AlertLevel.ERROR,
+                    text="x",
+                    created_ms=time_ms,
+                )
+            )
+        shards.commit([save])
+    assert [alert.created_ms for alert in store.alerts()] == [4, 3, 2, 1]
+    assert [alert.created_ms for alert in store.alerts(limit=2)] == [4, 3]
+
+
+# Orders
+
+
+class Controller(threading.Thread):
+    """Answers the first order in a shard's inbox."""
+
+    def __init__(self, server: RedisServer, shards: ShardStore, sid: str, verdict: Verdict) -> None:
+        super().__init__()
+        self._redis, self._shards = server.client, shards
+        self._save, self._verdict = own(shards, sid), verdict
+        self.order: object = None
+
+    def run(self) -> None:
+        """Wait for the order and answer it."""
+        streams: Any = self._redis.xread({self._save.keys.inbox: "0"}, block=10_000)
+        order = from_fields(streams[0][1][0][1])
+        self.order = order
+        if isinstance(order, StartOrdered | StopOrdered):
+            self._save.verdict(order.request_id, self._verdict)
+        self._shards.commit([self._save])
+
+
+def test_order_start_waits_for_the_verdict(
+    store: Store, shards: ShardStore, redis_server: RedisServer
+) -> None:
+    verdict = Verdict(accepted=True, text="accepted", stream_sid=STREAM_SID)
+    controller = Controller(redis_server, shards, CALL_SID, verdict)
+    controller.start()
+    order = StreamOrder(name="main", parameters=(("X-Id", "ü"),))
+    assert store.order_start(CALL_SID, order, timeout_s=10) == verdict
+    controller.join()
+    assert isinstance(controller.order, StartOrdered)
+    assert (controller.order.call_sid, controller.order.order) == (CALL_SID, order)
+
+
+def test_order_stop_waits_for_the_verdict(
+    store: Store, shards: ShardStore, redis_server: RedisServer
+) -> None:
+    verdict = Verdict(accepted=False, text="no such stream", code=31952)
+    controller = Controller(redis_server, shards, STREAM_SID, verdict)
+    controller.start()
+    assert store.order_stop(STREAM_SID, timeout_s=10) == verdict
+    controller.join()
+    assert isinstance(controller.order, StopOrdered)
+    assert controller.order.stream_sid == STREAM_SID
+
+
+def test_order_that_no_controller_answers_is_named_so(store: Store) -> None:
+    with pytest.raises(NoVerdict, match=r"within 0\.05 s"):
+        store.order_stop(STREAM_SID, timeout_s=0.05)
+
+
+@pytest.mark.parametrize("sid", [CALL_SID, "SR0", ""])
+def test_order_to_stop_what_is_no_stream_is_refused_before_it_is_sent(
+    store: Store, sid: str
+) -> None:
+    with pytest.raises(SidError):
+        store.order_stop(sid)
+
+
+def test_order_to_start_on_what_is_no_call_is_refused_before_it_is_sent(store: Store) -> None:
+    with pytest.raises(SidError):
+        store.order_start("CA0", StreamOrder())
+
+
+# Operation
+
+
+def test_leased_shards_are_counted(store: Store, shards: ShardStore) -> None:
+    assert store.leased_shards() == 0
+    shards.acquire(range(64), 10)
+    assert store.leased_shards() == 10
+
+
+def test_redis_that_is_away_is_named_so(prefix: str) -> None:
+    with (
+        Store.connect("redis://127.0.0.1:1", prefix, timeout_s=0.2) as store,
+        pytest.raises(StoreUnavailable, match="Redis: "),
+    ):
+        store.calls()
