@@ -85,54 +85,86 @@ def _all_fields(record: object) -> dict[str, Any]:
     return {name: getattr(record, name) for name, _, _ in _shape(type(record))}
 
 
-def _build(kind: Any, value: Any, at: str) -> Any:
+# Types are looked at once; a builder checks and converts one value, named `at` in errors.
+_Build = Callable[[Any, str], Any]
+
+
+def _builder_of(kind: Any) -> _Build:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
-        return _build_optional(kind, value, at)
+        return _optional(kind)
     if origin is tuple:
-        return _build_tuple(get_args(kind), value, at)
+        return _tuple(get_args(kind))
     if isinstance(kind, type) and is_dataclass(kind):
-        return _build_record(kind, value, at)
+        return _record(kind)
     if isinstance(kind, type) and issubclass(kind, Enum):
+        return _enum(kind)
+    return _scalar(kind)
+
+
+_builder: Callable[[Any], _Build] = cache(_builder_of)
+
+
+def _build(kind: Any, value: Any, at: str) -> Any:
+    return _builder(kind)(value, at)
+
+
+def _scalar(kind: type) -> _Build:
+    def build(value: Any, at: str) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        raise RecordError(at, f"{value!r} is not {kind.__name__}")
+
+    return build
+
+
+def _enum(kind: type[Enum]) -> _Build:
+    def build(value: Any, at: str) -> Any:
         try:
             return kind(value)
         except ValueError:
             choices = ", ".join(str(member.value) for member in kind)
             raise RecordError(at, f"{value!r} is none of {choices}") from None
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise RecordError(at, f"{value!r} is not {kind.__name__}")
-    return value
+
+    return build
 
 
-def _build_optional(kind: Any, value: Any, at: str) -> Any:
-    if value is None:
-        return None
-    (inner,) = (k for k in get_args(kind) if k is not NoneType)
-    return _build(inner, value, at)
+def _optional(kind: Any) -> _Build:
+    (inner,) = (_builder(k) for k in get_args(kind) if k is not NoneType)
+    return lambda value, at: None if value is None else inner(value, at)
 
 
-def _build_tuple(kinds: tuple[Any, ...], value: Any, at: str) -> tuple[Any, ...]:
-    if not isinstance(value, list | tuple):
-        raise RecordError(at, f"{value!r} is not a list")
-    if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_build(kinds[0], item, f"{at}[{i}]") for i, item in enumerate(value))
-    if len(value) != len(kinds):
-        raise RecordError(at, f"needs {len(kinds)} items, has {len(value)}")
-    return tuple(
-        _build(k, item, f"{at}[{i}]") for i, (k, item) in enumerate(zip(kinds, value, strict=True))
-    )
+def _tuple(kinds: tuple[Any, ...]) -> _Build:
+    is_endless = len(kinds) == 2 and kinds[1] is Ellipsis
+    builders = [_builder(k) for k in kinds if k is not Ellipsis]
+
+    def build(value: Any, at: str) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise RecordError(at, f"{value!r} is not a list")
+        if is_endless:
+            return tuple(builders[0](item, f"{at}[{i}]") for i, item in enumerate(value))
+        if len(value) != len(kinds):
+            raise RecordError(at, f"needs {len(kinds)} items, has {len(value)}")
+        items = enumerate(zip(builders, value, strict=True))
+        return tuple(inner(item, f"{at}[{i}]") for i, (inner, item) in items)
+
+    return build
 
 
-def _build_record(cls: type, value: Any, at: str) -> Any:
-    if not isinstance(value, dict):
-        raise RecordError(at, f"{value!r} is not an object")
-    arguments: dict[str, Any] = {}
-    for name, kind, default in _shape(cls):
-        here = f"{at}.{name}" if at else name
-        if name in value:
-            arguments[name] = _build(kind, value[name], here)
-        elif default is MISSING:
-            raise RecordError(here, "is missing")
-    return cls(**arguments)
+def _record(cls: type) -> _Build:
+    fields_of = [(name, _builder(kind), default) for name, kind, default in _shape(cls)]
+
+    def build(value: Any, at: str) -> Any:
+        if not isinstance(value, dict):
+            raise RecordError(at, f"{value!r} is not an object")
+        arguments: dict[str, Any] = {}
+        for name, inner, default in fields_of:
+            if name in value:
+                arguments[name] = inner(value[name], f"{at}.{name}" if at else name)
+            elif default is MISSING:
+                raise RecordError(f"{at}.{name}" if at else name, "is missing")
+        return cls(**arguments)
+
+    return build
