@@ -6,7 +6,7 @@ PYTEST = $(BIN)/pytest
 CODE = siprec kemi rtpengine control srs tests $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench
+.PHONY: help setup demo test lint format docs bench
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,7 +19,8 @@ demo: setup  ## record one call between two endpoints that speak, and show what 
 
 # The tests that measure time run after the others, by themselves. 5: there is none.
 test: setup  ## run all tests
-	$(PYTEST) -n 2 -m "not alone"
+	$(PYTEST) -n 2 -m "not alone" --ignore=tests/siprec
+	$(PYTEST) -n 2 tests/siprec --cov=siprec --cov-branch --cov-fail-under=100
 	$(PYTEST) -n 0 -m alone || test $$? -eq 5
 
 lint: setup  ## check format, style, types, imports, spelling and shell scripts
@@ -33,6 +34,9 @@ lint: setup  ## check format, style, types, imports, spelling and shell scripts
 format: setup  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup  ## draw docs/states.md from the transition table
+	$(BIN)/python -c 'from siprec.states_doc import states_markdown as s; print(s(), end="")' >docs/states.md
 
 bench: setup  ## load the stack with calls and print a table
 	$(BIN)/python bench/run.py

@@ -324,14 +324,14 @@ def _finish_again(stream: Stream, event: e.OwnerChanged, now_ms: int) -> Outcome
     return Outcome(replace(stream, deadline_ms=now_ms + STOP_MS), tuple(commands))
 
 
-_IGNORED = Transition(_ignore, ())
-_LATE = Transition(_drop_late, ())
+IGNORED = Transition(_ignore, ())
+LATE = Transition(_drop_late, ())
 
 
 def _row(**handled: Transition) -> Mapping[type[e.Event], Transition]:
     """Complete a row: an event that is not named is ignored, a late answer is hung up."""
-    row: dict[type[e.Event], Transition] = dict.fromkeys(e.Event.__args__, _IGNORED)
-    row[e.SrsAnswered] = _LATE
+    row: dict[type[e.Event], Transition] = dict.fromkeys(e.Event.__args__, IGNORED)
+    row[e.SrsAnswered] = LATE
     row |= {getattr(e, name): transition for name, transition in handled.items()}
     return row
 

@@ -1,0 +1,105 @@
+"""Draws docs/states.md from the transition table; `make docs` writes it."""
+
+from collections.abc import Iterable
+
+from siprec import events as e
+from siprec.model import StreamState
+from siprec.transitions import (
+    CANCEL_MS,
+    CONNECT_MS,
+    FORK_MS,
+    FORK_TRIES,
+    IGNORED,
+    INVITE_MS,
+    LATE,
+    STOP_MS,
+    TABLE,
+    Transition,
+)
+
+S = StreamState
+
+MEANING: dict[StreamState, str] = {
+    S.FORKING: "rtpengine is asked for a copy of the call's audio: "
+    f"{FORK_MS / 1000:g} s a time, at most {FORK_TRIES} times.",
+    S.INVITING: f"The SRS has the INVITE and has not answered; it gets {INVITE_MS / 1000:g} s.",
+    S.CONNECTING: "The SRS answered, and rtpengine is given its answer; "
+    f"it gets {CONNECT_MS / 1000:g} s.",
+    S.RECORDING: "Media flows to the SRS. No deadline: the call, the SRS, rtpengine or a person "
+    "ends it.",
+    S.CANCELLING: "Stopped before the SRS answered: CANCEL is sent, its final reply is awaited "
+    f"for {CANCEL_MS / 1000:g} s.",
+    S.STOPPING: "The fork is being released and BYE waits for its reply, "
+    f"{STOP_MS / 1000:g} s at most.",
+    S.STOPPED: "Ended as somebody wished. Final.",
+    S.FAILED: "Ended by an error, which `error_code` and an alert tell. Final.",
+}
+
+_HEAD = """# The states of a stream
+
+<!-- Drawn from siprec/transitions.py by `make docs`. Do not edit. -->
+
+A stream is one recording of a call. Each event moves it as `siprec.transitions.TABLE` says;
+`siprec.step` runs the table. The values are stored in Redis (redis.md).
+"""
+
+_EVENTS = """## Every event in every state
+
+The cells name the states that may follow. *same*: handled, and the state stays as it is. *BYE*:
+a 2xx that nobody waits for any more is hung up. An empty cell: ignored.
+"""
+
+
+def states_markdown() -> str:
+    """Give docs/states.md: a sentence for each state, the diagram, and the whole table."""
+    parts = [_HEAD, _states(), "## The way through\n", _diagram(), _EVENTS, _table(), _glossary()]
+    return "\n".join(parts)
+
+
+def _states() -> str:
+    return _markdown_table(
+        ("State", "Meaning"), ((f"`{state}`", MEANING[state]) for state in StreamState)
+    )
+
+
+def _diagram() -> str:
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {S.FORKING}"]
+    for state in StreamState:
+        for to in StreamState:
+            names = [kind.__name__ for kind, t in TABLE[state].items() if to in t.to]
+            if names:
+                lines.append(f"    {state} --> {to}: {', '.join(names)}")
+        if state.is_final:
+            lines.append(f"    {state} --> [*]")
+    return "\n".join([*lines, "```\n"])
+
+
+def _table() -> str:
+    rows = (
+        (f"`{kind.__name__}`", *(_cell(TABLE[state][kind]) for state in StreamState))
+        for kind in e.Event.__args__
+    )
+    return _markdown_table(("Event", *(f"`{state}`" for state in StreamState)), rows)
+
+
+def _cell(transition: Transition) -> str:
+    if transition is IGNORED:
+        return ""
+    if transition is LATE:
+        return "*BYE*"
+    return ", ".join(transition.to) or "*same*"
+
+
+def _glossary() -> str:
+    meanings = ((f"`{kind.__name__}`", _first_sentence(kind)) for kind in e.Event.__args__)
+    return "## Events\n\n" + _markdown_table(("Event", "Meaning"), meanings)
+
+
+def _first_sentence(kind: type[e.Event]) -> str:
+    paragraph = (kind.__doc__ or "").partition("\n\n")[0]
+    return " ".join(paragraph.split())
+
+
+def _markdown_table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
