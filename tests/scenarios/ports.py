@@ -10,7 +10,7 @@ BLOCK_PORTS = 500
 # and the daemon's bind. From 20000 on are the RTP ports of the recorders of tests, from
 # 30000 on rtpengine's default, from 10000 on those of SIPp.
 _BASES = (*range(12000, 20000, BLOCK_PORTS), *range(61000, 65000, BLOCK_PORTS))
-# A claim is a socket bound on an address that no daemon of a test listens on.
+# A claim is a TCP socket bound to an address that no daemon of a test listens on.
 _CLAIM_HOST = "127.77.77.77"
 
 
@@ -61,7 +61,7 @@ def _bind_all(ports: list[int]) -> list[socket.socket]:
     claims: list[socket.socket] = []
     try:
         for port in ports:
-            claims.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            claims.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             claims[-1].bind((_CLAIM_HOST, port))
     except OSError:
         for claim in claims:

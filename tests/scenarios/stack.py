@@ -157,10 +157,10 @@ class Stack:
         with Redis.from_url(url, decode_responses=True) as redis:
             return sorted(str(key) for key in redis.scan_iter(pattern, count=1000))
 
-    def rtp_ports_in_use(self) -> int:
-        """Count the ports of the media relay's range that are bound."""
+    def rtp_ports_in_use(self) -> list[int]:
+        """List the ports of the media relay's range that are bound."""
         ports = range(self.rtp_min, self.rtp_max + 1)
-        return sum(port in ports for port in bound_udp_ports())
+        return sorted(port for port in bound_udp_ports() if port in ports)
 
     # What people do with it
 

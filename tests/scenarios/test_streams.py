@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from siprec.model import Alert, StreamState
+from siprec.model import Alert, Call, StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.sounds import place_in
 from tests.scenarios.srs import Session
@@ -122,11 +122,15 @@ def test_document_without_next_instruction_is_480_and_not_recorded(studio: Studi
         service=number,
     )
     assert caller.done().succeeded == 1
-    # A later call through the same inbox shows that nothing of the refused one is on its way.
-    call = studio.call("start-and-stop")
-    call.hang_up()
+
+    def refused() -> Call | None:
+        calls = studio.stack.store.calls(live_only=False)
+        return next((call for call in calls if call.number == number), None)
+
+    call = poll(refused)
+    assert (call.end_reason, call.answered_ms) == ("480", None)
+    assert studio.stack.store.streams(call.sid) == []
     assert len(studio.srs.sessions()) == sessions
-    assert all(found.number != number for found in studio.stack.store.calls(live_only=False))
 
 
 # Stop before the SRS has answered
