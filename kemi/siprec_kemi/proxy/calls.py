@@ -74,13 +74,15 @@ class Calls:
 
     def replied(self) -> None:
         """Look at a reply to the INVITE before it goes to the caller."""
-        invitation = kept()
-        if invitation is None:
-            return
         status = ksr.number("$rs")
         if ksr_proxy.is_natted():
             ksr_proxy.note_real_contact()
-        if ksr_proxy.has_sdp():
+        # Most replies ring: they need not know the call.
+        has_sdp = ksr_proxy.has_sdp()
+        invitation = kept() if has_sdp or 200 <= status < 300 else None
+        if invitation is None:
+            return
+        if has_sdp:
             self._media.reply(invitation.instance)
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
