@@ -1,0 +1,67 @@
+"""docs/redis.md tells every key, every kind of inbox entry, and every field."""
+
+import re
+from dataclasses import fields
+from inspect import getmembers
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from siprec import inbox
+from siprec.keys import ShardKeys, connectors_key, controllers_key, numbers_key
+from siprec.model import Alert, Call, Connector, Leg, Moment, Number, Party, Stream, StreamOrder
+from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
+from siprec.step import HISTORY
+from siprec.verdict import Verdict
+from tests.siprec.test_inbox import ENTRIES
+
+TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
+RECORDS = (Call, Party, Stream, StreamOrder, Leg, Moment, Connector, Number, Alert, Verdict)
+
+
+def row_of(first_cell: str) -> str:
+    """Give the table row that begins with that cell."""
+    rows = [line for line in TEXT.splitlines() if line.startswith(f"| {first_cell} |")]
+    assert len(rows) == 1, first_cell
+    return rows[0]
+
+
+def words(text: str) -> set[str]:
+    """Give the names in backticks."""
+    return set(re.findall(r"`([a-z_]+)`", text))
+
+
+def test_every_key_has_a_row() -> None:
+    keys = ShardKeys("", 0)
+    names = [
+        getattr(keys, name)
+        for name, member in getmembers(ShardKeys)
+        if isinstance(member, property) and not name.startswith("_")
+    ]
+    names += [keys.call("CA…"), keys.reply("ID")]
+    names += [numbers_key(""), connectors_key("", "AC…"), controllers_key("")]
+    assert len(names) == 12
+    for name in names:
+        row_of(f"`{name.replace('{s00}', '{sNN}')}`")
+
+
+@pytest.mark.parametrize("kind", ENTRIES)
+def test_every_kind_of_inbox_entry_has_a_row_with_its_fields(kind: str) -> None:
+    row = row_of(f"`{kind}`").split("|")[2]
+    named = {field.name for field in fields(ENTRIES[kind])}
+    extra = {field.name for field in fields(inbox.Notice)} if kind == "call-answered" else set()
+    assert words(row) == named | extra
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
+def test_every_record_has_a_row_with_its_fields(record: Any) -> None:
+    row = row_of(f"*{record.__name__}*").split("|")[2]
+    assert words(row) == {field.name for field in fields(record)}
+
+
+def test_numbers_told_are_those_of_the_code() -> None:
+    assert f"{LEASE_MS // 1000} s, renewed each second" in TEXT
+    assert f"the last {ALERTS_KEPT} or so" in TEXT
+    assert f"| {REPLY_S} s |" in TEXT
+    assert f"the last {HISTORY})" in TEXT
