@@ -37,8 +37,9 @@ WHOLE = "whole-call"
 PART = "caller-only"
 PARAMETER = ("OrderNumber", "4711")
 
-TALK_S = 9.0
-BEFORE_PART_S = 2.5
+# Long enough for the commands on a machine that is busy.
+TALK_S = 12.0
+BEFORE_PART_S = 2.0
 PART_S = 2.5
 
 TWIML = f"""\

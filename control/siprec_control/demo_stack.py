@@ -5,6 +5,7 @@ own, its output in a file, ended with the demo whatever happens.
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,8 +27,8 @@ KEPT_LOGS = "demo-output/logs"
 
 _SETPRIV = "/usr/bin/setpriv"
 _POLL_S = 0.02
-# Below the ports that the kernel gives out, above those that SIPp takes for RTP.
-_MEDIA_PORTS = range(20_000, 29_900, 100)
+# Above the default of `siprec run` and what recorders and SIPp take.
+_MEDIA_PORTS = range(40_000, 60_900, 100)
 
 
 class Process:
@@ -128,6 +129,7 @@ class Site:
         self.sip, self.src, self.callee, self.caller = _free_ports(4)
         self.recorder_at = ""
         self._running: list[Process] = []
+        self._guard: socket.socket | None = None
 
     def _make_folders(self) -> None:
         try:
@@ -148,12 +150,12 @@ class Site:
 
     def start_stack(self) -> None:
         """Start `siprec run` with settings of its own and wait until it is ready."""
-        low = _free_media_ports()
+        self._guard, low = _claim_media_ports()
         (self.folder / "siprec.toml").write_text(
             f'[sip]\nlisten = ["udp:{HOST}:{self.sip}", "tcp:{HOST}:{self.sip}"]\n\n'
             f'[src]\nlisten = ["udp:{HOST}:{self.src}", "tcp:{HOST}:{self.src}"]\n\n'
             f'[routing]\ngateway = "sip:{HOST}:{self.callee}"\n\n'
-            f"[rtpengine]\nport_min = {low}\nport_max = {low + 99}\n"
+            f"[rtpengine]\nport_min = {low}\nport_max = {low + 98}\n"
         )
         process = self._start("siprec run", self._siprec("run"), "siprec-run.log")
         process.wait_line("ready ", 35)
@@ -190,6 +192,8 @@ class Site:
         """End everything that runs, the last started first."""
         while self._running:
             self._running.pop().stop()
+        if self._guard is not None:
+            self._guard.close()
 
     def _start_phone(self, name: str, command: list[str]) -> Process:
         return self._start(f"the {name}'s phone", command, f"{name}.log")
@@ -219,9 +223,19 @@ def _free_ports(count: int) -> list[int]:
     return found
 
 
-def _free_media_ports() -> int:
-    """Find a hundred free UDP ports in a row; give the first."""
+def _claim_media_ports() -> tuple[socket.socket, int]:
+    """Find a hundred free UDP ports in a row; give a guard that holds the last, and the first.
+
+    rtpengine shares a port with another rtpengine without a word, and one call's voice is then
+    heard in the other. The guard keeps other demos out, for as long as it is open.
+    """
     for low in random.sample(_MEDIA_PORTS, len(_MEDIA_PORTS)):
-        if not ports.busy([f"udp:{HOST}:{port}" for port in range(low, low + 100)]):
-            return low
+        guard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            guard.bind((HOST, low + 99))
+            if not ports.busy([f"udp:{HOST}:{port}" for port in range(low, low + 99)]):
+                return guard, low
+        except OSError:
+            pass
+        guard.close()
     raise DemoFailed("no hundred free UDP ports in a row")

@@ -168,8 +168,8 @@ def forget(summary: dict[str, Any]) -> None:
     summary["parameters"] = []
 
 
-SPOILED = (lose, leak, thin_out, hear_nothing, mistake, hide)
-SPOILED += (hang_up, complain, garble, say_nothing, forget)
+SPOILED: list[Change] = [lose, leak, thin_out, hear_nothing, mistake, hide]
+SPOILED += [hang_up, complain, garble, say_nothing, forget]
 
 
 @pytest.mark.parametrize("change", SPOILED)
