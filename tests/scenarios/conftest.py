@@ -6,9 +6,17 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.rig import Rig
+from tests.scenarios.stack import Settings
+from tests.scenarios.stage import Stage
 from tests.scenarios.studio import Studio
 
 _TAIL_LINES = 200
+
+STAGE: Settings = {
+    "routing": {"gateway": None},
+    "sip": {"allow": ["127.0.0.1/32", "127.0.0.3/32", "::1/128"]},
+    "rtpengine": {"interface": "127.0.0.1,::1"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +49,21 @@ def no_errors(studio: Studio) -> Iterator[None]:
     assert studio.stack.errors()[before:] == []
 
 
+@pytest.fixture(scope="session")
+def any_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Give one stack for every test of calls; IPv4 and IPv6, without a gateway."""
+    with Stage(tmp_path_factory.mktemp("stage"), settings=STAGE) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(any_stage: Stage) -> Iterator[Stage]:
+    """Give the stack of all, which must not log an error during the test."""
+    any_stage.new_errors()
+    yield any_stage
+    assert any_stage.new_errors() == []
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
@@ -50,7 +73,7 @@ def pytest_runtest_makereport(
     if report.failed:
         for value in getattr(item, "funcargs", {}).values():
             rig = value.rig if isinstance(value, Studio) else value
-            if isinstance(rig, Rig):
+            if isinstance(rig, Rig | Stage):
                 report.sections += [(name, _tail(text)) for name, text in rig.logs()]
     return report
 

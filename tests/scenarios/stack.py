@@ -46,7 +46,7 @@ class Stack:
     """A running stack on ports of its own. Use it with `with`, or call `stop`.
 
     `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
-    gateway at `gateway_port` on 127.0.0.1. `sip_port` and `src_port` listen on UDP and TCP.
+    gateway at `gateway_port` on 127.0.0.1. With `ipv6` the proxy role is on ::1, too. `sip_port` and `src_port` listen on UDP and TCP.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Stack:
         settings: Settings | None = None,
         gateway_port: int | None = None,
         rtp_ports: int = 400,
+        ipv6: bool = False,
     ) -> None:
         self.folder = folder
         self.ports = PortBlock(rtp_ports + _OTHER_PORTS)
@@ -66,6 +67,7 @@ class Stack:
         self.config = folder / "siprec.toml"
         self.state = folder / "state"
         folder.mkdir(parents=True, exist_ok=True)
+        self._hosts = ("127.0.0.1", "[::1]") if ipv6 else ("127.0.0.1",)
         self.config.write_text(_toml(self._sections(settings or {})))
         self._log_path = folder / "run.log"
         self._store: Store | None = None
@@ -86,7 +88,7 @@ class Stack:
 
     def _sections(self, settings: Settings) -> dict[str, dict[str, object]]:
         sections: dict[str, dict[str, object]] = {
-            "sip": {"listen": _listen(self.sip_port)},
+            "sip": {"listen": [line for h in self._hosts for line in _listen(self.sip_port, h)]},
             "src": {"listen": _listen(self.src_port)},
             "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
             "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
@@ -233,8 +235,8 @@ class Stack:
         self.ports.close()
 
 
-def _listen(port: int) -> list[str]:
-    return [f"udp:127.0.0.1:{port}", f"tcp:127.0.0.1:{port}"]
+def _listen(port: int, host: str = "127.0.0.1") -> list[str]:
+    return [f"udp:{host}:{port}", f"tcp:{host}:{port}"]
 
 
 def _environment() -> dict[str, str]:

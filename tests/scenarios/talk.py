@@ -21,8 +21,8 @@ class Talk:
     At the end of the block it waits for what is under way; then `lost` tells what is missing.
     """
 
-    def __init__(self, caller: Phone, callee: Phone) -> None:
-        self._ends = (_End(caller, 0xA), _End(callee, 0xB))
+    def __init__(self, caller: Phone, callee: Phone, *, payload_type: int = PCMA) -> None:
+        self._ends = (_End(caller, 0xA, payload_type), _End(callee, 0xB, payload_type))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="talk")
 
@@ -79,8 +79,16 @@ class Talk:
                 sockets[ready].listen()
 
 
+def talk(caller: Phone, callee: Phone, *, payload_type: int = PCMA) -> None:
+    """Talk for a moment; every packet arrives."""
+    with Talk(caller, callee, payload_type=payload_type) as talking:
+        talking.go_on()
+    assert talking.lost == ([], [])
+
+
 class _End:
-    def __init__(self, phone: Phone, ssrc: int) -> None:
+    def __init__(self, phone: Phone, ssrc: int, payload_type: int) -> None:
+        self._payload_type = payload_type
         self.socket: socket.socket = phone.rtp
         self.sent = 0
         self.heard: set[int] = set()
@@ -89,7 +97,7 @@ class _End:
 
     def speak(self) -> None:
         """Send the next packet to where the last SDP said."""
-        header = bytes([0x80, PCMA]) + self.sent.to_bytes(2, "big")
+        header = bytes([0x80, self._payload_type]) + self.sent.to_bytes(2, "big")
         header += (self.sent * _PAYLOAD_BYTES).to_bytes(4, "big") + self._ssrc.to_bytes(4, "big")
         payload = self.sent.to_bytes(4, "big") + bytes([self._ssrc]) * (_PAYLOAD_BYTES - 4)
         self.socket.sendto(header + payload, self._phone.remote_media)

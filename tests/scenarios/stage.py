@@ -1,0 +1,166 @@
+"""A stack with a recorder, and what tests of calls ask of both."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rtpengine_ng.client import ask
+from rtpengine_ng.errors import NgRefused
+from siprec.model import Alert, Call, Stream, StreamState
+from tests.scenarios.phone import Phone
+from tests.scenarios.polling import poll
+from tests.scenarios.srs import ReferenceSrs, Session
+from tests.scenarios.stack import Settings, Stack
+from tests.scenarios.wire import Address
+
+RECORD = '<Start><Siprec name="all"/></Start>'
+
+
+def dial(*phones: Phone, timeout_s: int | None = None) -> str:
+    """Write a `<Dial>` that rings phones together."""
+    timeout = "" if timeout_s is None else f' timeout="{timeout_s}"'
+    targets = "".join(f"<Sip>{phone.contact}</Sip>" for phone in phones)
+    return f"<Dial{timeout}>{targets}</Dial>"
+
+
+class Stage:
+    """A stack and the SRS of its connector `Default`; phones close with it. Use it with `with`."""
+
+    def __init__(self, folder: Path, *, settings: Settings | None = None) -> None:
+        self._open = ExitStack()
+        self._numbers = itertools.count(100)
+        self._errors_seen = 0
+        with ExitStack() as opened:
+            self.srs = opened.enter_context(ReferenceSrs(folder / "srs"))
+            self.stack = opened.enter_context(Stack(folder / "stack", settings=settings, ipv6=True))
+            self.stack.cli("connector", "set", "Default", "--srs", self.srs.uri)
+            self._open = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    @property
+    def proxy(self) -> Address:
+        """Give the address of the proxy role."""
+        return "127.0.0.1", self.stack.sip_port
+
+    def phone(
+        self,
+        name: str,
+        *,
+        transport: str = "udp",
+        host: str = "127.0.0.1",
+        claims: str | None = None,
+    ) -> Phone:
+        """Make a phone that lives as long as the stage."""
+        proxy = ("::1" if ":" in host else "127.0.0.1", self.stack.sip_port)
+        made = Phone(name, proxy, transport=transport, host=host, claims=claims)
+        return self._open.enter_context(made)
+
+    def pair(self) -> tuple[Phone, Phone]:
+        """Make a caller and a callee."""
+        return self.phone("alice"), self.phone("bob")
+
+    def number(self, *verbs: str) -> str:
+        """Give a number that no test used before, with a document of these verbs."""
+        number = f"7{next(self._numbers)}"
+        self.stack.set_number(number, *verbs)
+        return number
+
+    # What became of a call
+
+    def call(self, phone: Phone) -> Call | None:
+        """Give the call that the phone is, or was, in."""
+        calls = self.stack.store.calls(live_only=False)
+        return next((call for call in calls if call.sip_call_id == phone.call_id), None)
+
+    def wait_call(self, phone: Phone) -> Call:
+        """Wait until the controllers know the phone's call."""
+        found = poll(lambda: self.call(phone), why="no such call")
+        assert found is not None
+        return found
+
+    def wait_call_over(self, phone: Phone) -> Call:
+        """Wait for the end of the phone's call, and that rtpengine has forgotten it."""
+
+        def over() -> Call | None:
+            call = self.call(phone)
+            return None if call is None or call.is_live else call
+
+        call = poll(over, why=lambda: f"{self.call(phone)}")
+        assert call is not None
+        poll(lambda: not self.is_anchored(phone), why="rtpengine still has the call")
+        return call
+
+    def streams(self, phone: Phone) -> list[Stream]:
+        """Give the streams of the phone's call."""
+        call = self.call(phone)
+        return [] if call is None else self.stack.store.streams(call.sid)
+
+    def wait_stream(self, phone: Phone, *states: StreamState, within_s: float = 15) -> Stream:
+        """Wait until the only stream of the phone's call is in one of the states."""
+
+        def reached() -> Stream | None:
+            return next((s for s in self.streams(phone) if s.state in states), None)
+
+        found = poll(reached, within_s, why=lambda: f"{self.streams(phone)}\n{self.stack.log}")
+        assert found is not None
+        return found
+
+    def wait_recording(self, phone: Phone) -> Stream:
+        """Wait until the phone's call is being recorded."""
+        return self.wait_stream(phone, StreamState.RECORDING)
+
+    def wait_recorded(self, phone: Phone, *, srs: ReferenceSrs | None = None) -> Session:
+        """Wait until the stream has stopped, without an error, and the SRS has its BYE."""
+        stream = self.wait_stream(phone, StreamState.STOPPED)
+        session = self.wait_session(stream, srs)
+        assert session.ended_by == "src-bye"
+        assert session.problems == []
+        assert session.metadata_errors == []
+        return session
+
+    def wait_session(self, stream: Stream, srs: ReferenceSrs | None = None) -> Session:
+        """Wait until the session of a stream is over at the SRS."""
+
+        def over() -> Session | None:
+            session = (srs or self.srs).session_of(stream.sid)
+            return session if session is not None and session.is_over else None
+
+        session = poll(over, why=lambda: (srs or self.srs).log)
+        assert session is not None
+        return session
+
+    def alerts(self, phone: Phone) -> list[Alert]:
+        """Give the alerts about the phone's call."""
+        call = self.call(phone)
+        return [a for a in self.stack.store.alerts(200) if call and a.call_sid == call.sid]
+
+    def is_anchored(self, phone: Phone) -> bool:
+        """Tell whether rtpengine knows the phone's call."""
+        try:
+            ask(self.stack.ng, {"command": "query", "call-id": phone.call_id}, 2)
+        except NgRefused:
+            return False
+        return True
+
+    def logs(self) -> Iterator[tuple[str, str]]:
+        """Give what the stack has written, with its name."""
+        yield "stack", self.stack.log
+
+    def new_errors(self) -> list[str]:
+        """List the error lines of the stack's log that were not listed before."""
+        errors = self.stack.errors()
+        new, self._errors_seen = errors[self._errors_seen :], len(errors)
+        return new
