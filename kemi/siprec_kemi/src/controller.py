@@ -168,6 +168,8 @@ class Controller:
         deadline_ms = self._recorder.next_deadline_ms()
         if deadline_ms is not None:
             due.append((deadline_ms - now_ms()) / 1000 + 0.001)
+        if self._saver.due_s is not None:
+            due.append(self._saver.due_s - now)
         return max(0.0, min(due))
 
     def _care(self) -> None:
@@ -178,7 +180,7 @@ class Controller:
         now = monotonic_s()
         if now >= self._leases.due_s:
             # A shard that is given to a newcomer takes along all that happened to it.
-            self._settle()
+            self._settle(at_once=True)
             self._renew()
         if not self._inboxes.is_reading and now >= self._retry_s:
             self._read_on()
@@ -231,7 +233,7 @@ class Controller:
 
     # Saving, and only then doing
 
-    def _settle(self) -> None:
+    def _settle(self, *, at_once: bool = False) -> None:
         """Save what changed, then do what follows; doing may change more."""
         while True:
             changes = self._recorder.take_changes()
@@ -240,7 +242,8 @@ class Controller:
             for call in changes.orphans:
                 self._forks.release_call(call)
             try:
-                commands, refused = self._saver.save(changes)
+                is_awaited = at_once or self._srs.has_answers
+                commands, refused = self._saver.save(changes, at_once=is_awaited)
             except StoreUnavailable as error:
                 ksr.log("warning", f"controller: not saved: {error}")
                 self._retry_s = monotonic_s() + RETRY_S
