@@ -1,7 +1,12 @@
-"""Sounds as raw A-law (8 kHz): frames that are known one by one, and pure tones."""
+"""Sounds as raw A-law (8 kHz): frames that are known one by one, and pure tones.
+
+`python -m tests.scenarios.sounds HZ FILE` writes one second of a tone, for SIPp to play.
+"""
 
 import hashlib
 import math
+import sys
+from pathlib import Path
 
 RATE_HZ = 8000
 FRAME_BYTES = 160
@@ -42,3 +47,7 @@ def _alaw(sample: int) -> int:
     mask, magnitude = (0xD5, sample >> 3) if sample >= 0 else (0x55, -(sample >> 3) - 1)
     segment = max(0, magnitude.bit_length() - 5)
     return (segment << 4 | (magnitude >> max(segment, 1)) & 0x0F) ^ mask
+
+
+if __name__ == "__main__":
+    Path(sys.argv[2]).write_bytes(tone(float(sys.argv[1])))

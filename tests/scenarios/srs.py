@@ -134,6 +134,11 @@ class Session:
         return _seconds(self.summary["answered"])
 
     @property
+    def ended_s(self) -> float:
+        """Give when it was over for the SRS (BYE, CANCEL), in seconds since the epoch."""
+        return _seconds(self.summary["ended"])
+
+    @property
     def problems(self) -> list[str]:
         """List the oddities that the SRS noticed."""
         return list(self.summary["problems"])

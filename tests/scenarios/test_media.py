@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.daemon, pytest.mark.usefixtures("no_errors")]
 # A frame comes every 20 ms; the rest is the way from the SRS's answer to rtpengine, on a
 # machine that does other things too.
 _FIRST_WITHIN_S = 0.25
+_BYE_WITHIN_S = 0.5
 
 
 def assert_is_sound(track: Recorded, sent: bytes) -> None:
@@ -24,8 +25,10 @@ def test_both_tracks_are_bit_exact_and_labelled(studio: Studio) -> None:
     call = studio.call("both-tracks")
     stream = call.recording("both")
     studio.hear(stream, 1.0)
-    call.hang_up()
+    ended = call.hang_up()
     session = studio.session(stream)
+    assert ended.ended_ms is not None
+    assert session.ended_s - ended.ended_ms / 1000 < _BYE_WITHIN_S
     assert session.labels == ["1", "2"]
     caller, callee = session.tracks
     assert (caller.name, callee.name) == ("Ann", "Bob")
