@@ -11,6 +11,7 @@ from collections import deque
 from siprec.inbox import Entry, ReportsDropped, to_fields
 from siprec.keys import ShardKeys
 from siprec.pipe import Command, Pipe
+from siprec.sids import SHARDS
 from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s, now_ms
@@ -26,7 +27,7 @@ RETRY_S = 0.2
 _SO_RXQ_OVFL = 40  # not in Python's socket module; counts what the kernel dropped
 _DROPS = struct.Struct("I")
 
-Item = tuple[int, str, str]  # shard, kind, data
+Item = tuple[int, str, str, int]  # shard, kind, data, bytes
 
 
 class OutboxFull(RuntimeError):
@@ -52,7 +53,7 @@ class Outbox:
             OutboxFull: it is too long for a datagram, or the socket is full.
         """
         fields = to_fields(entry)
-        datagram = f"{shard:02x} {fields['t']} {fields['d']}".encode("utf-8", "surrogateescape")
+        datagram = f"{shard:02x} {fields['t']} {fields['d']}".encode("utf-8", "replace")
         if len(datagram) > REPORT_BYTES:
             raise OutboxFull(f"a report of {len(datagram)} bytes is too long")
         try:
@@ -80,17 +81,22 @@ class Drain:
         self._retry_at = 0.0
 
     def run(self) -> None:
-        """Take what is there, append it in one pipeline, and again."""
+        """Turn for ever."""
         while True:
-            self._receive()
-            if self._waiting and monotonic_s() >= self._retry_at:
-                self._append()
+            self.turn()
+
+    def turn(self) -> None:
+        """Take what is there, or wait for it, and append it in one pipeline."""
+        self._receive()
+        if self._waiting and monotonic_s() >= self._retry_at:
+            self._append()
 
     def _receive(self) -> None:
         # What waits for Redis must not wait for another report.
-        self._receiver.settimeout(RETRY_S if self._waiting else None)
+        pause_s = max(0.0, self._retry_at - monotonic_s())
+        self._receiver.settimeout(pause_s if self._waiting else None)
         flags = 0
-        while True:
+        for _ in range(BATCH):
             try:
                 data, ancillary, _, _ = self._receiver.recvmsg(REPORT_BYTES + 1, 64, flags)
             except (BlockingIOError, TimeoutError):
@@ -109,13 +115,18 @@ class Drain:
         if len(self._waiting) >= KEPT or self._waiting_bytes + len(data) > KEPT_BYTES:
             self._dropped += 1
             return
-        shard, kind, text = data.decode("utf-8", "surrogateescape").split(" ", 2)
-        self._waiting.append((int(shard, 16), kind, text))
+        try:
+            shard, kind, text = data.decode().split(" ", 2)
+            item = (int(shard, 16) % SHARDS, kind, text, len(data))
+        except ValueError:
+            ksr.log("warning", f"outbox: {len(data)} bytes that are no report")
+            return
+        self._waiting.append(item)
         self._waiting_bytes += len(data)
 
     def _append(self) -> None:
         batch = [self._waiting[n] for n in range(min(BATCH, len(self._waiting)))]
-        commands = [self._xadd(shard, kind, text) for shard, kind, text in batch]
+        commands = [self._xadd(shard, kind, text) for shard, kind, text, _ in batch]
         if self._dropped:
             lost = ReportsDropped(node=self._node, count=self._dropped, at_ms=now_ms())
             fields = to_fields(lost)
@@ -131,10 +142,7 @@ class Drain:
             ksr.log("error", f"outbox: {self._dropped} reports were dropped")
             self._dropped = 0
         for _ in batch:
-            _, _, text = self._waiting.popleft()
-            self._waiting_bytes -= len(text)
-        if not self._waiting:
-            self._waiting_bytes = 0
+            self._waiting_bytes -= self._waiting.popleft()[3]
 
     def _xadd(self, shard: int, kind: str, text: str) -> Command:
         return ("XADD", ShardKeys(self._prefix, shard).inbox, "*", "t", kind, "d", text)

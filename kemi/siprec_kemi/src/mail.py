@@ -4,7 +4,8 @@ import contextlib
 import socket
 
 from siprec.inbox import SrsReplied
-from siprec.record import from_json, to_json
+from siprec.record import RecordError, from_json, to_json
+from siprec_kemi import ksr
 
 RECEIVE_BYTES = 8 * 1024 * 1024
 LETTER_BYTES = 65_000
@@ -66,5 +67,9 @@ class Mailbox:
                 data = self._socket.recv(LETTER_BYTES + 1)
             except BlockingIOError:
                 return letters
-            if data != WAKE:
+            if data == WAKE:
+                continue
+            try:
                 letters.append(from_json(SrsReplied, data.decode("utf-8", "surrogateescape")))
+            except RecordError as error:
+                ksr.log("warning", f"mail that is no reply of an SRS: {error}")
