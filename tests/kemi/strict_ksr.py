@@ -78,6 +78,8 @@ class StrictKsr:
         self.__init__()  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> "_Names":
+        if name.startswith("__"):
+            raise AttributeError(name)
         return _Names(self, name)
 
     def named(self, function: str) -> list[tuple[Value, ...]]:
