@@ -127,7 +127,13 @@ class Demo:
         """Let the two phones talk; record the middle a second time."""
         callee = self._site.start_callee(self._scenarios, calls=None if self._keeps else 1)
         caller = self._site.start_caller(self._scenarios, TALK_S)
-        sid = wait_for(lambda: _recorded_call(store), 10, "the call is not being recorded")
+
+        def recorded() -> str | None:
+            callee.check()
+            caller.check()
+            return _recorded_call(store)
+
+        sid = wait_for(recorded, 10, f"the call is not recorded; see {KEPT_LOGS}/siprec-run.log")
         say(f"{CALLER.name} talks with {CALLEE.name}: call {sid}, recorded as {WHOLE}.\n")
         time.sleep(BEFORE_PART_S)
         order = ("--connector", "Recorder", "--name", PART, "--track", "inbound_track")

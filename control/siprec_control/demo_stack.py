@@ -69,11 +69,19 @@ class Process:
             for line in self.output.read_text(errors="replace").splitlines(keepends=True):
                 if line.startswith(beginning) and line.endswith("\n"):
                     return line[len(beginning) :].strip()
-            if self._process.poll() is not None:
-                raise DemoFailed(f"{self.name} ended at once; {self._see}")
+            self.check()
             return None
 
         return wait_for(find, within_s, f"{self.name} is not ready; {self._see}")
+
+    def check(self) -> None:
+        """Do nothing while the program runs.
+
+        Raises:
+            DemoFailed: it has ended.
+        """
+        if (code := self._process.poll()) is not None:
+            raise DemoFailed(f"{self.name} ended with exit code {code}; {self._see}")
 
     def wait_end(self, within_s: float) -> None:
         """Wait until the program has ended well.
