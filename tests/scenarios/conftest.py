@@ -33,10 +33,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield own
 
 
-@pytest.fixture(scope="module")
-def studio(shared: Rig) -> Iterator[Studio]:
-    """Give one stack with its recorders and callee for all tests of a file."""
-    with Studio(shared.folder / "studio") as studio:
+@pytest.fixture(scope="session")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Give one stack with its recorders and callee for all tests that do it no harm."""
+    with Studio(tmp_path_factory.mktemp("studio")) as studio:
         yield studio
         assert studio.callee.errors == ""
 

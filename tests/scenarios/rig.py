@@ -56,7 +56,8 @@ class Rig:
         return self._ends.enter_context(sipp)
 
     def logs(self) -> Iterator[tuple[str, str]]:
-        """Give what each has written, with its name."""
+        """Give what each has written, if anything, with its name."""
         for each in self._started:
             text = each.errors if isinstance(each, Sipp) else each.log
-            yield str(each.folder), text
+            if text:
+                yield str(each.folder), text

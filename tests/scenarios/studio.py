@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from siprec.model import Alert, Call, ParametersIn, Stream, StreamState
+from siprec.model import Alert, Call, Connector, ParametersIn, Stream, StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp
@@ -16,7 +16,8 @@ from tests.scenarios.srs import ReferenceSrs, Session
 CALLER_SOUND = frames("caller")
 CALLEE_SOUND = frames("callee")
 
-_LONG_S = 1200
+# Longer than any run of the tests.
+_LONG_S = 7200
 
 
 class SpokenCall:
@@ -106,9 +107,12 @@ class Studio:
     def connect(
         self, name: str, srs: ReferenceSrs, parameters: ParametersIn = ParametersIn.BOTH
     ) -> None:
-        """Set a connector as the command line does."""
-        where = ("--parameters", parameters.value)
-        self.stack.cli("connector", "set", name, "--srs", srs.uri, *where)
+        """Set a connector."""
+        account_sid = self.stack.runtime.settings.account.sid
+        assert account_sid
+        self.stack.store.put_connector(
+            Connector(account_sid=account_sid, name=name, srs=srs.uri, parameters=parameters)
+        )
 
     def number(self, case: str | None) -> str:
         """Give a number that no test used before, with the document of that case, if any."""
