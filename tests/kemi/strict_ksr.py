@@ -11,6 +11,7 @@ Value = int | str | None
 
 # What each function returns and takes, in the words of the RPC `app_python.api_list`.
 SIGNATURES: Mapping[str, tuple[str, str]] = {
+    "async.ms_route": ("int", "str, int"),
     "async.route": ("int", "str, int"),
     "corex.append_branch_uri": ("int", "str"),
     "force_rport": ("bool", "none"),

@@ -107,8 +107,8 @@ def _signatures(reply: dict[str, Any]) -> dict[str, tuple[str, str]]:
     }
 
 
-def test_strict_ksr_has_what_the_facades_use_and_nothing_else() -> None:
-    assert set(SIGNATURES) == used_by_facades()
+def test_strict_ksr_has_all_that_the_facades_use() -> None:
+    assert not used_by_facades() - set(SIGNATURES)
 
 
 def test_strict_ksr_has_the_types_of_kamailio(listed: dict[str, tuple[str, str]]) -> None:
