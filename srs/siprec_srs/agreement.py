@@ -4,6 +4,7 @@ import time
 
 from siprec_srs.checks import Findings
 from siprec_srs.metadata import Known
+from siprec_srs.sdes import hide_secrets
 from siprec_srs.sdp import Offer
 from siprec_srs.summary import Summary
 
@@ -31,7 +32,8 @@ class Agreement:
             return
         if found.offer is not None and parts.sdp is not None:
             if self.offer is None:
-                (self._summary.folder / "sdp-offer.sdp").write_bytes(parts.sdp.body)
+                kept = hide_secrets(parts.sdp.body)
+                (self._summary.folder / "sdp-offer.sdp").write_bytes(kept)
             if not found.errors:
                 self.offer, self._body = found.offer, parts.sdp.body
                 self.labels = found.offer.labels

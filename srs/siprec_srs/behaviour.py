@@ -7,6 +7,28 @@ from siprec_srs.transaction import Timers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SrtpPolicy:
+    """How secured m-lines are answered. `suites` are names, none is better than another.
+
+    dtls_role: what we become when the SRC leaves it to us, `active` or `passive`.
+    The rest are ways to answer wrongly.
+    """
+
+    suites: tuple[str, ...] = (
+        "AES_CM_128_HMAC_SHA1_80",
+        "AES_CM_128_HMAC_SHA1_32",
+        "AEAD_AES_128_GCM",
+        "AEAD_AES_256_GCM",
+        "AES_256_CM_HMAC_SHA1_80",
+    )
+    dtls_role: str = "active"
+    answer_avp: bool = False
+    unoffered_suite: bool = False
+    unoffered_tag: bool = False
+    no_crypto: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """How one SRS behaves; the defaults are those of a good one. README.md tells each switch.
 
@@ -38,6 +60,7 @@ class Behaviour:
     options_after_s: float | None = None
     reinvite_after_s: float | None = None
     die_after_s: float | None = None
+    srtp: SrtpPolicy = field(default_factory=SrtpPolicy)
 
     def refuses_line(self, index: int) -> bool:
         """Tell whether the m-line of this index is to be answered with port 0."""

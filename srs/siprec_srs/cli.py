@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from siprec_srs.address import host_port
-from siprec_srs.behaviour import Behaviour
+from siprec_srs.behaviour import Behaviour, SrtpPolicy
 from siprec_srs.errors import SrsError, UsageError
 from siprec_srs.ports import FIRST_PORT, LAST_PORT, PortPairs
 from siprec_srs.server import Server
+from siprec_srs.suites import SUITES
 from siprec_srs.transaction import Timers
 
 _REASONS = {
@@ -43,8 +44,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-media", action="store_true", help="answer, but take no media")
     parser.add_argument("--max-sessions", type=int, default=0, metavar="N", help="then exit 0")
     parser.add_argument("--t1", type=float, default=500, metavar="MS", help="SIP timer T1")
+    _add_srtp(parser.add_argument_group("secured media"))
     _add_misbehaviour(parser.add_argument_group("misbehaviour"))
     return parser
+
+
+def _add_srtp(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--suites", default=",".join(SUITES), metavar="LIST", help="we can")
+    group.add_argument("--dtls-role", choices=("active", "passive"), default="active")
+    for name, text in (
+        ("answer-avp", "answer RTP/AVP, whatever was offered"),
+        ("unoffered-suite", "answer a crypto suite that was not offered"),
+        ("unoffered-tag", "answer a crypto tag that was not offered"),
+        ("no-crypto", "answer without a key or fingerprint"),
+    ):
+        group.add_argument(f"--{name}", action="store_true", help=text)
+
+
+def _srtp(args: argparse.Namespace) -> SrtpPolicy:
+    suites = tuple(name.strip().upper() for name in args.suites.split(","))
+    unknown = [name for name in suites if name not in SUITES]
+    if unknown:
+        raise UsageError(f"--suites: {unknown[0]!r} is none of {', '.join(SUITES)}")
+    return SrtpPolicy(
+        suites=suites,
+        dtls_role=args.dtls_role,
+        answer_avp=args.answer_avp,
+        unoffered_suite=args.unoffered_suite,
+        unoffered_tag=args.unoffered_tag,
+        no_crypto=args.no_crypto,
+    )
 
 
 def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
@@ -135,6 +164,7 @@ def _behaviour(args: argparse.Namespace) -> Behaviour:
         options_after_s=args.options_after,
         reinvite_after_s=args.reinvite_after,
         die_after_s=args.die_after,
+        srtp=_srtp(args),
     )
 
 

@@ -2,96 +2,21 @@
 
 import asyncio
 import secrets
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from siprec_srs.behaviour import Behaviour
+from siprec_srs.guard import PLAIN_PROFILE, PROFILES, Guard, doubts, new_guard
 from siprec_srs.ports import PortPairs
-from siprec_srs.rtcp import read_sender_reports, write_report
-from siprec_srs.rtp import Arrival, Receiver
+from siprec_srs.rtp import Receiver
 from siprec_srs.sdp import AnswerLine, MediaLine, Offer, choose_codec, write_answer
 from siprec_srs.summary import iso, safe_name
+from siprec_srs.track import Track
+from siprec_srs.transport import Address
 from siprec_srs.wav import RATE_HZ, WavWriter, join
-
-_DATAGRAM_BYTES = 2048
-_DRAIN_MAX = 10_000
-_FIRST_REPORT_S = 1.0
-_REPORT_S = 5.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Track:
-    """One labelled m-line that we receive."""
-
-    label: str
-    payload_type: int
-    encoding: str
-    port: int
-    rtp: socket.socket
-    rtcp: socket.socket
-    rtcp_to: tuple[str, int]
-    receiver: Receiver
-    wav: WavWriter | None = None
-    queue: list[Arrival] = field(default_factory=list)
-    ssrc: int = field(default_factory=lambda: secrets.randbits(32))
-    reports: int = 0
-    reported_at: float = 0.0
-    before_answer: int = 0
-    at_bye: int | None = None
-
-    def read(self) -> None:
-        """Take one datagram; called by the event loop, so it does as little as it can."""
-        try:
-            self.queue.append((time.monotonic(), self.rtp.recv(_DATAGRAM_BYTES)))
-        except OSError:
-            return
-
-    def read_rtcp(self) -> None:
-        """Take one RTCP packet: a sender report is what our next report answers."""
-        try:
-            data = self.rtcp.recv(_DATAGRAM_BYTES)
-        except OSError:
-            return
-        for ssrc, middle in read_sender_reports(data).items():
-            source = self.receiver.sources.get(ssrc)
-            if source is not None:
-                source.last_sr, source.last_sr_at = middle, time.monotonic()
-
-    def drain(self) -> None:
-        """Take all that the kernel has for us, and work through it."""
-        for _ in range(_DRAIN_MAX if self.rtp.fileno() >= 0 else 0):
-            before = len(self.queue)
-            self.read()
-            if before == len(self.queue):
-                break
-        self.work()
-
-    def work(self) -> None:
-        """Work through the datagrams taken so far."""
-        batch, self.queue[:] = self.queue[:], []
-        self.receiver.process(batch)
-
-    def report(self, now: float) -> None:
-        """Send a receiver report when one is due (RFC 7866 §8.1.1, RFC 3550 §6.2)."""
-        if not self.receiver.packets:
-            return
-        due = self.reported_at + _REPORT_S
-        if not self.reports:
-            due = self.receiver.first_arrival + _FIRST_REPORT_S
-        if now < due:
-            return
-        sources = list(self.receiver.sources.values())
-        packet = write_report(self.ssrc, f"{self.label}@siprec-srs", sources, now)
-        self.reports += 1
-        self.reported_at = now
-        try:
-            self.rtcp.sendto(packet, self.rtcp_to)
-        except OSError as error:
-            self.receiver.note(f"cannot send RTCP for label {self.label}: {error}")
 
 
 class Media:
@@ -142,31 +67,61 @@ class Media:
 
     def _answer_line(self, index: int, line: MediaLine) -> AnswerLine:
         codec = choose_codec(line)
-        usable = line.port and line.kind == "audio" and line.proto == "RTP/AVP"
+        usable = line.port and line.kind == "audio" and line.proto in PROFILES
         if not usable or codec is None or self._behaviour.refuses_line(index):
-            self._stop(index)
-            if line.port:
-                self.refused.append(line.label)
-            first = next(iter(line.codecs), 0)
-            return AnswerLine(
-                kind=line.kind, port=0, proto=line.proto, payload_type=first, label=line.label
-            )
+            return self._refuse_line(index, line)
+        guard = self._guard(index, line)
+        security = guard.agree(line) if guard is not None else ()
+        if security is None:
+            self._note(f"label {line.label} is {line.proto} without a key that we can use")
+            return self._refuse_line(index, line)
+        for doubt in doubts(line):
+            self._note(doubt)
         track = self._track(index, line, codec)
+        track.take_guard(guard)
         sends = line.direction in ("sendonly", "sendrecv") and not self._behaviour.inactive
         return AnswerLine(
             port=track.port,
+            proto=line.proto,
             payload_type=codec[0],
             encoding=codec[1],
             label=line.label,
             direction="recvonly" if sends else "inactive",
+            security=security,
+        )
+
+    def _refuse_line(self, index: int, line: MediaLine) -> AnswerLine:
+        self._stop(index)
+        if line.port:
+            self.refused.append(line.label)
+        first = next(iter(line.codecs), 0)
+        return AnswerLine(
+            kind=line.kind, port=0, proto=line.proto, payload_type=first, label=line.label
+        )
+
+    def _guard(self, index: int, line: MediaLine) -> Guard | None:
+        track = self._by_index.get(index)
+        if track is not None:
+            profile = track.guard.profile if track.guard is not None else PLAIN_PROFILE
+            if profile == line.proto:
+                return track.guard
+
+        def send_rtp(data: bytes, to: Address) -> None:
+            self._by_index[index].send_rtp(data, to)
+
+        def send_rtcp(data: bytes, to: Address) -> None:
+            self._by_index[index].send_rtcp(data, to)
+
+        policy = self._behaviour.srtp
+        return new_guard(
+            line.proto, policy, note=self._note, send_rtp=send_rtp, send_rtcp=send_rtcp
         )
 
     def _misbehave(self, lines: list[AnswerLine]) -> list[AnswerLine]:
         if self._behaviour.other_codec:
-            lines = [
-                AnswerLine(port=line.port, payload_type=18, encoding="G729", label=line.label)
-                for line in lines
-            ]
+            lines = [replace(line, payload_type=18, encoding="G729") for line in lines]
+        if self._behaviour.srtp.answer_avp:
+            lines = [replace(line, proto=PLAIN_PROFILE, security=()) for line in lines]
         if self._behaviour.fewer_mlines:
             lines = lines[:-1]
         if self._behaviour.extra_mline:
@@ -223,8 +178,14 @@ class Media:
     def _stop(self, index: int) -> None:
         track = self._by_index.pop(index, None)
         if track is not None:
-            track.drain()
-            _close_sockets(track)
+            track.close()
+
+    def start(self) -> None:
+        """Shake hands where keys come from a handshake; called when the SRC has our answer."""
+        if not self._behaviour.no_media:
+            for track in self._by_index.values():
+                if track.guard is not None:
+                    track.guard.start()
 
     def mark_answer(self) -> None:
         """Count what came before the answer is sent."""
@@ -257,8 +218,7 @@ class Media:
     def close(self) -> None:
         """Close sockets and files and write what needs the whole: stereo.wav, the raw files."""
         for track in self.tracks:
-            track.drain()
-            _close_sockets(track)
+            track.close()
             if track.wav is not None:
                 track.wav.close()
             if track.receiver.raw is not None:
@@ -313,12 +273,5 @@ class Media:
             "speech_s": round(got.speech_samples / RATE_HZ, 2),
             "duration_s": round(got.end_position / RATE_HZ, 3),
             "rtcp_reports": track.reports,
+            "srtp": track.guard.rtp.describe(track.guard.profile) if track.guard else None,
         }
-
-
-def _close_sockets(track: Track) -> None:
-    loop = asyncio.get_running_loop()
-    for owned in (track.rtp, track.rtcp):
-        if owned.fileno() >= 0:
-            loop.remove_reader(owned)
-            owned.close()

@@ -23,10 +23,15 @@ class MediaLine:
     host: str
     direction: str
     attributes: tuple[tuple[str, str], ...]
+    defaults: tuple[tuple[str, str], ...] = ()
 
     def all(self, name: str) -> list[str]:
         """Return the values of every attribute of this name."""
         return [value for key, value in self.attributes if key == name]
+
+    def any(self, name: str) -> list[str]:
+        """Return what `all` does, or what stands before the first m-line when that is nothing."""
+        return self.all(name) or [value for key, value in self.defaults if key == name]
 
     @property
     def label(self) -> str:
@@ -108,9 +113,8 @@ def _media(lines: list[str], number: int, session: list[str]) -> MediaLine:
     if not match or int(match[2]) > 65535:
         raise SdpError(f"SDP line {number} is not an m-line")
     attributes = tuple(_attribute(line) for line in lines if line.startswith("a="))
-    defaults = [_attribute(line)[0] for line in session if line.startswith("a=")]
-    found = [name for name, _ in attributes if name in _DIRECTIONS]
-    found += [name for name in defaults if name in _DIRECTIONS]
+    defaults = tuple(_attribute(line) for line in session if line.startswith("a="))
+    found = [name for name, _ in (*attributes, *defaults) if name in _DIRECTIONS]
     connection = [line for line in [*lines, *session] if line.startswith("c=")]
     where = _CONNECTION.fullmatch(connection[0][2:]) if connection else None
     if not where:
@@ -123,6 +127,7 @@ def _media(lines: list[str], number: int, session: list[str]) -> MediaLine:
         host=where[2],
         direction=found[0] if found else "sendrecv",
         attributes=attributes,
+        defaults=defaults,
     )
 
 
@@ -133,7 +138,10 @@ def _attribute(line: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerLine:
-    """One m-line of our answer. Port 0 refuses it; then nothing else of it matters."""
+    """One m-line of our answer. Port 0 refuses it; then nothing else of it matters.
+
+    security: attributes such as `crypto:1 …`, without their `a=`.
+    """
 
     kind: str = "audio"
     port: int
@@ -142,6 +150,7 @@ class AnswerLine:
     encoding: str = ""
     label: str = ""
     direction: str = "recvonly"
+    security: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """Write the lines of this m-line."""
@@ -152,6 +161,7 @@ class AnswerLine:
             written.append(f"a=label:{self.label}")
         if self.port:
             written += [f"a={self.direction}", f"a=rtcp:{self.port + 1}"]
+            written += [f"a={attribute}" for attribute in self.security]
         return written
 
 

@@ -13,6 +13,7 @@ from siprec_srs.environment import Environment
 from siprec_srs.media import Media
 from siprec_srs.message import Header, Request, Response
 from siprec_srs.outgoing import Outgoing
+from siprec_srs.sdes import hide_secrets
 from siprec_srs.session_timer import SessionTimer
 from siprec_srs.summary import Summary, iso
 from siprec_srs.transaction import Repeater, ServerTransaction, Timer
@@ -119,7 +120,7 @@ class Session:
         if body is None:
             self.refuse(488, "Not Acceptable Here", warning_headers(["no usable m-line"]))
             return
-        (self.summary.folder / "sdp-answer.sdp").write_bytes(body)
+        (self.summary.folder / "sdp-answer.sdp").write_bytes(hide_secrets(body))
         if self._behaviour.garbage:
             body = _GARBAGE
         elif self._behaviour.no_sdp:
@@ -174,6 +175,8 @@ class Session:
         if repeater is None:
             return
         repeater.stop()
+        if not self._is_over:
+            self.media.start()
         if self.summary.acknowledged is None and not self._is_over:
             self.summary.acknowledged = iso(time.time())
             self.summary.write()
@@ -261,6 +264,7 @@ class Session:
         else:
             extra = (("Contact", self.dialog.contact), *self._timer.answer(transaction.request))
             self._respond(transaction, 200, "OK", extra, body)
+            self.media.start()
         self.write()
 
     def _examine(self, request: Request) -> Findings:

@@ -1,0 +1,139 @@
+"""One labelled m-line that we receive: two sockets, what guards them, what came."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import time
+from dataclasses import dataclass, field
+
+from siprec_srs.guard import Guard
+from siprec_srs.rtcp import read_sender_reports, write_report
+from siprec_srs.rtp import Arrival, Receiver
+from siprec_srs.transport import Address
+from siprec_srs.wav import WavWriter
+
+_DATAGRAM_BYTES = 2048
+_DRAIN_MAX = 10_000
+_FIRST_REPORT_S = 1.0
+_REPORT_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Track:
+    """One labelled m-line that we receive. `guard` is None for plain RTP."""
+
+    label: str
+    payload_type: int
+    encoding: str
+    port: int
+    rtp: socket.socket
+    rtcp: socket.socket
+    rtcp_to: tuple[str, int]
+    receiver: Receiver
+    wav: WavWriter | None = None
+    guard: Guard | None = None
+    queue: list[Arrival] = field(default_factory=list)
+    ssrc: int = field(default_factory=lambda: secrets.randbits(32))
+    reports: int = 0
+    reported_at: float = 0.0
+    before_answer: int = 0
+    at_bye: int | None = None
+
+    def read(self) -> None:
+        """Take one datagram; called by the event loop, so it does as little as it can."""
+        try:
+            data, peer = self.rtp.recvfrom(_DATAGRAM_BYTES)
+        except OSError:
+            return
+        if self.guard is None or not self.guard.handshake(data, peer[:2], is_rtcp=False):
+            self.queue.append((time.monotonic(), data))
+
+    def read_rtcp(self) -> None:
+        """Take one RTCP packet: a sender report is what our next report answers."""
+        try:
+            data, peer = self.rtcp.recvfrom(_DATAGRAM_BYTES)
+        except OSError:
+            return
+        if self.guard is not None:
+            if self.guard.handshake(data, peer[:2], is_rtcp=True):
+                return
+            data = self.guard.rtcp.open_rtcp(data) or b""
+        for ssrc, middle in read_sender_reports(data).items():
+            source = self.receiver.sources.get(ssrc)
+            if source is not None:
+                source.last_sr, source.last_sr_at = middle, time.monotonic()
+
+    def drain(self) -> None:
+        """Take all that the kernel has for us, and work through it."""
+        for _ in range(_DRAIN_MAX if self.rtp.fileno() >= 0 else 0):
+            before = len(self.queue)
+            self.read()
+            if before == len(self.queue):
+                break
+        self.work()
+
+    def work(self, *, is_last: bool = False) -> None:
+        """Work through the datagrams taken so far; they wait for keys unless `is_last`."""
+        if self.guard is not None and not (self.guard.rtp.has_keys or is_last):
+            return
+        batch, self.queue[:] = self.queue[:], []
+        if self.guard is not None:
+            opened = ((arrival, self.guard.rtp.open(data)) for arrival, data in batch)
+            batch = [(arrival, plain) for arrival, plain in opened if plain is not None]
+        self.receiver.process(batch)
+
+    def take_guard(self, guard: Guard | None) -> None:
+        """Secure the m-line another way than before; what came so far is opened the old way."""
+        if self.guard is not guard:
+            self.drain()
+            if self.guard is not None:
+                self.guard.close()
+            self.guard = guard
+
+    def report(self, now: float) -> None:
+        """Send a receiver report when one is due (RFC 7866 §8.1.1, RFC 3550 §6.2)."""
+        if not self.receiver.packets:
+            return
+        due = self.reported_at + _REPORT_S
+        if not self.reports:
+            due = self.receiver.first_arrival + _FIRST_REPORT_S
+        if now < due:
+            return
+        sources = list(self.receiver.sources.values())
+        packet: bytes | None = write_report(self.ssrc, f"{self.label}@siprec-srs", sources, now)
+        if self.guard is not None and packet is not None:
+            packet = self.guard.rtcp.seal_rtcp(packet)
+        if packet is None:
+            return
+        self.reports += 1
+        self.reported_at = now
+        try:
+            self.rtcp.sendto(packet, self.rtcp_to)
+        except OSError as error:
+            self.receiver.note(f"cannot send RTCP for label {self.label}: {error}")
+
+    def send_rtp(self, data: bytes, to: Address) -> None:
+        """Send a datagram of a handshake; like any, it may get lost."""
+        _send(self.rtp, data, to)
+
+    def send_rtcp(self, data: bytes, to: Address) -> None:
+        """Send a datagram of a handshake on the other socket."""
+        _send(self.rtcp, data, to)
+
+    def close(self) -> None:
+        """Work through all that came and close the sockets; harmless the second time."""
+        self.drain()
+        self.work(is_last=True)
+        if self.guard is not None:
+            self.guard.close()
+        loop = asyncio.get_running_loop()
+        for owned in (self.rtp, self.rtcp):
+            if owned.fileno() >= 0:
+                loop.remove_reader(owned)
+                owned.close()
+
+
+def _send(through: socket.socket, data: bytes, to: Address) -> None:
+    with contextlib.suppress(OSError):
+        through.sendto(data, to)
