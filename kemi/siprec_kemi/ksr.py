@@ -17,6 +17,10 @@ _PV = re.compile(r"\$(?:(?P<bare>[A-Za-z_]+)|\((?P<braced>[^{]+)\)|(?P<call>[A-Z
 LEVELS = {"debug": "dbg", "info": "info", "warning": "warn", "error": "err"}
 
 
+# async refuses more than 30 s; tm gives up what is suspended for longer than fr_timer, 32 s.
+RESUME_WITHIN_S = 25
+
+
 def log(level: str, text: str) -> None:
     """Log one line at debug, info, warning or error."""
     KSR.log(LEVELS[level], text.replace("\n", " ") + "\n")
@@ -163,8 +167,11 @@ def set_target(uri: str) -> None:
 
 
 def resume_after(route: str, seconds: int) -> bool:
-    """Suspend the transaction; the handler `route` goes on after that many seconds."""
-    return int(getattr(KSR, "async").route(route, seconds)) >= 0
+    """Suspend the transaction; the handler `route` goes on after so many seconds.
+
+    At most RESUME_WITHIN_S. By the timer of milliseconds: that of seconds may be one early.
+    """
+    return int(getattr(KSR, "async").ms_route(route, seconds * 1000)) >= 0
 
 
 def suspend() -> tuple[int, int] | None:

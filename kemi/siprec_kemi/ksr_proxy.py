@@ -70,6 +70,12 @@ def manage_media(instance: int, flags: str) -> bool:
     return int(KSR.rtpengine.rtpengine_manage(flags)) > 0
 
 
+def offer_media(instance: int, flags: str) -> bool:
+    """Let rtpengine take an offer; in every route, where `manage_media` may delete instead."""
+    KSR.rtpengine.set_rtpengine_set(instance)
+    return int(KSR.rtpengine.rtpengine_offer(flags)) > 0
+
+
 def release_media(instance: int) -> None:
     """Let rtpengine forget the call."""
     KSR.rtpengine.set_rtpengine_set(instance)

@@ -92,6 +92,23 @@ def test_pause_delays_routing(stage: Stage) -> None:
     stage.wait_recorded(caller)
 
 
+def test_pause_of_nothing_routes_at_once(stage: Stage) -> None:
+    caller, callee = stage.pair()
+    caller.invite(stage.number('<Pause length="0"/>', dial(callee)))
+    answer(caller, callee, within_s=0.5)
+    talk(caller, callee)
+    hang_up(caller, callee)
+    stage.wait_call_over(caller)
+
+
+def test_pause_longer_than_a_reply_may_take_is_kept(stage: Stage) -> None:
+    caller, callee = stage.pair()
+    caller.invite(stage.number('<Pause length="34"/>', dial(callee)))
+    answer(caller, callee, within_s=40)
+    hang_up(caller, callee)
+    stage.wait_call_over(caller)
+
+
 def test_cancel_while_pausing_ends_the_call_and_rings_nobody(stage: Stage) -> None:
     caller, callee = stage.pair()
     caller.invite(stage.number('<Pause length="2"/>', dial(callee)))

@@ -70,7 +70,7 @@ class Calls:
         invitation = kept()
         if invitation is None or ksr.is_cancelled():
             return
-        self._follow(invitation)
+        self._wait(invitation, invitation.wait_s)
 
     def replied(self) -> None:
         """Look at a reply to the INVITE before it goes to the caller."""
@@ -139,11 +139,19 @@ class Calls:
                 self._dial(invitation, [uri for uri in uris if uri is not None], timeout_s)
             case Wait(length_s=length_s):
                 # What is left may be nothing: then the call ends after the wait.
-                keep(replace(invitation, program=program))
-                if not ksr.resume_after(ON_RESUME, length_s):
-                    self._refuse(invitation, 500, "Server Internal Error")
+                self._wait(replace(invitation, program=program), length_s)
             case Refuse(status=status, reason=reason):
                 self._refuse(invitation, status, reason)
+
+    def _wait(self, invitation: Invitation, length_s: int) -> None:
+        """Wait, in turns if need be, and follow the document further."""
+        if length_s == 0:
+            self._follow(replace(invitation, wait_s=0))
+            return
+        turn_s = min(length_s, ksr.RESUME_WITHIN_S)
+        keep(replace(invitation, wait_s=length_s - turn_s))
+        if not ksr.resume_after(ON_RESUME, turn_s):
+            self._refuse(invitation, 500, "Server Internal Error")
 
     def _route_by_default(self, invitation: Invitation, called: str) -> None:
         target = self._policy.default_target(ksr.text("$ru"), called, is_to_us=ksr_proxy.is_to_us())

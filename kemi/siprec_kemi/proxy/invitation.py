@@ -17,7 +17,10 @@ _REPORTED = "$avp(siprec_reported)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """`program` is None when nothing of the document is left; `instance` is rtpengine's."""
+    """`program` is None when nothing of the document is left; `instance` is rtpengine's.
+
+    `wait_s` is what is left of a `<Pause>`.
+    """
 
     call: Call
     instance: int
@@ -26,6 +29,7 @@ class Invitation:
     orders: tuple[StreamOrder, ...] = ()
     notices: tuple[Notice, ...] = ()
     media: bool = False
+    wait_s: int = 0
 
 
 def keep(invitation: Invitation) -> None:

@@ -23,10 +23,15 @@ class Media:
         return self._addresses[instance]
 
     def offer(self, first: int) -> int | None:
-        """Anchor a new call at `first`, or the next instance that answers; None if none does."""
+        """Anchor a new call at `first`, or the next instance that answers; None if none does.
+
+        An INVITE without an offer is anchored when its 2xx brings one.
+        """
+        if not ksr_proxy.has_sdp():
+            return first
         for step in range(len(self._addresses)):
             instance = (first + step) % len(self._addresses)
-            if ksr_proxy.manage_media(instance, FLAGS):
+            if ksr_proxy.offer_media(instance, FLAGS):
                 return instance
         ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
         return None
