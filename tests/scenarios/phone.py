@@ -101,7 +101,7 @@ class Phone:
 
     def send(self, message: Message, to: Address | None = None) -> None:
         """Send a message as it is, to the proxy unless told otherwise."""
-        self.wire.send(str(message).encode(), to or self.proxy)
+        self.wire.send(str(message).encode(errors="surrogateescape"), to or self.proxy)
 
     def invite(
         self,

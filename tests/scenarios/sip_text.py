@@ -26,7 +26,14 @@ class Message:
 
     def __str__(self) -> str:
         lines = [self.start, *(f"{name}: {value}" for name, value in self.headers)]
-        return "\r\n".join((*lines, f"Content-Length: {len(self.body.encode())}", "", self.body))
+        return "\r\n".join(
+            (
+                *lines,
+                f"Content-Length: {len(self.body.encode(errors='surrogateescape'))}",
+                "",
+                self.body,
+            )
+        )
 
     def all(self, name: str) -> list[str]:
         """Give the values of all headers of that name, top to bottom."""
@@ -87,7 +94,7 @@ class Message:
 
 def parse(data: bytes, source: tuple[str, int] = ("", 0)) -> Message:
     """Read a message."""
-    head, _, body = data.decode().partition("\r\n\r\n")
+    head, _, body = data.decode(errors="surrogateescape").partition("\r\n\r\n")
     start, *lines = head.split("\r\n")
     headers: list[Header] = []
     for line in lines:

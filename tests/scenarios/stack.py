@@ -46,7 +46,7 @@ class Stack:
     """A running stack on ports of its own. Use it with `with`, or call `stop`.
 
     `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
-    gateway at `gateway_port` on 127.0.0.1. With `ipv6` the proxy role is on ::1, too. `sip_port` and `src_port` listen on UDP and TCP.
+    gateway at `gateway_port` on 127.0.0.1. With `ipv6` both roles are on ::1, too. `sip_port` and `src_port` listen on UDP and TCP.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Stack:
     def _sections(self, settings: Settings) -> dict[str, dict[str, object]]:
         sections: dict[str, dict[str, object]] = {
             "sip": {"listen": [line for h in self._hosts for line in _listen(self.sip_port, h)]},
-            "src": {"listen": _listen(self.src_port)},
+            "src": {"listen": [line for h in self._hosts for line in _listen(self.src_port, h)]},
             "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
             "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
         }

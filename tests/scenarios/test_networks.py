@@ -1,17 +1,24 @@
 """Calls between transports and address families, and from behind a NAT."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.scenarios.phone import Phone, answer, hang_up
+from tests.scenarios.srs import ReferenceSrs
 from tests.scenarios.stage import RECORD, Stage, dial
 from tests.scenarios.talk import Talk, talk
 
 pytestmark = pytest.mark.daemon
 
 
-def call_both_ways(stage: Stage, caller: Phone, callee: Phone) -> None:
+def call_both_ways(
+    stage: Stage, caller: Phone, callee: Phone, *, srs: ReferenceSrs | None = None
+) -> None:
     """Call, talk, send a request from each side, and hang up; all of it recorded."""
-    caller.invite(stage.number(RECORD, dial(callee)))
+    stage.stack.cli("connector", "set", "Other", "--srs", (srs or stage.srs).uri)
+    start = '<Start><Siprec name="all" connectorName="Other"/></Start>'
+    caller.invite(stage.number(start, dial(callee)))
     answer(caller, callee)
     stage.wait_recording(caller)
     talk(caller, callee)
@@ -20,7 +27,7 @@ def call_both_ways(stage: Stage, caller: Phone, callee: Phone) -> None:
         other.reply(other.expect("INFO"), 200, "OK")
         sender.expect(200)
     hang_up(callee, caller)
-    session = stage.wait_recorded(caller)
+    session = stage.wait_recorded(caller, srs=srs)
     assert all(track.packets >= 15 for track in session.tracks)
     stage.wait_call_over(caller)
 
@@ -32,9 +39,11 @@ def test_call_between_transports(stage: Stage, from_: str, to: str) -> None:
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_call_over_ipv6(stage: Stage, transport: str) -> None:
+def test_call_over_ipv6_is_recorded_over_ipv6(stage: Stage, tmp_path: Path, transport: str) -> None:
     caller = stage.phone("alice", host="::1", transport=transport)
-    call_both_ways(stage, caller, stage.phone("bob", host="::1", transport=transport))
+    callee = stage.phone("bob", host="::1", transport=transport)
+    with ReferenceSrs(tmp_path / "srs", listen="[::1]:0") as srs:
+        call_both_ways(stage, caller, callee, srs=srs)
 
 
 @pytest.mark.parametrize("hosts", [("::1", "127.0.0.1"), ("127.0.0.1", "::1")])
@@ -45,8 +54,7 @@ def test_signalling_crosses_from_one_address_family_to_the_other(
     caller.invite(stage.number(dial(callee)))
     answer(caller, callee)
     hang_up(caller, callee)
-    hang_up_other = stage.wait_call_over(caller)
-    assert hang_up_other.end_reason == "bye"
+    assert stage.wait_call_over(caller).end_reason == "bye"
 
 
 def test_caller_behind_a_nat_is_reached_and_heard(stage: Stage) -> None:
