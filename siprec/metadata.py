@@ -4,15 +4,18 @@ Each recorded party sends one stream, which the other party receives. All ids ar
 our sids, so that they stay the same for the life of the call, in whatever process.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from uuid import UUID, uuid5
+
+from lxml import etree
 
 from siprec.model import Call, Party, Side, Stream
 from siprec.sip_uri import aor
-from siprec.xml_writer import Element
 
 RECORDING_NS = "urn:ietf:params:xml:ns:recording:1"
 PARAMETERS_NS = "urn:kamailio-siprec:parameters:1"
@@ -20,7 +23,10 @@ MEDIA_TYPE = "application/rs-metadata+xml"
 DISPOSITION = "recording-session"
 
 _IDS = UUID("6f0c0b1e-3b7d-5a0e-9f53-2d0f7a3c5e11")
+# lxml's stubs want a str key; None is the default namespace.
+_DEFAULT_NAMESPACE: dict[Any, str] = {None: RECORDING_NS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def complete(
@@ -55,7 +61,7 @@ def complete(
     _associate(root, call, stream, labels, "associate-time", began_ms, now_ms)
     if parameters:
         _parameters(root, parameters)
-    return root.document()
+    return _write(root)
 
 
 def final(call: Call, stream: Stream, labels: Mapping[Side, str], now_ms: int) -> bytes:
@@ -68,24 +74,22 @@ def final(call: Call, stream: Stream, labels: Mapping[Side, str], now_ms: int) -
     session = _child(root, "session", session_id=_session_id(call, stream))
     _time(session, "stop-time", ended_ms)
     _associate(root, call, stream, labels, "disassociate-time", ended_ms, ended_ms)
-    return root.document()
+    return _write(root)
 
 
-# A document says the same time over and over.
-@lru_cache(maxsize=64)
 def rfc3339(at_ms: int) -> str:
     """Write a time as RFC 7865 §6.9 wants it: UTC with `T`, `Z` and milliseconds."""
     at = _EPOCH + timedelta(milliseconds=at_ms)
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03}Z"
 
 
-def _recording(datamode: str) -> Element:
-    root = Element("recording", attributes={"xmlns": RECORDING_NS})
-    root.child("datamode", datamode)
+def _recording(datamode: str) -> etree._Element:
+    root = etree.Element(f"{{{RECORDING_NS}}}recording", nsmap=_DEFAULT_NAMESPACE)
+    _child(root, "datamode", datamode)
     return root
 
 
-def _participant(root: Element, participant_id: str, party: Party) -> None:
+def _participant(root: etree._Element, participant_id: str, party: Party) -> None:
     participant = _child(root, "participant", participant_id=participant_id)
     name_id = _child(participant, "nameID", aor=aor(party.uri))
     if party.name:
@@ -93,7 +97,7 @@ def _participant(root: Element, participant_id: str, party: Party) -> None:
 
 
 def _associate(
-    root: Element,
+    root: etree._Element,
     call: Call,
     stream: Stream,
     labels: Mapping[Side, str],
@@ -117,18 +121,33 @@ def _associate(
         _time(streams, tag, stream_ms)
 
 
-def _parameters(root: Element, parameters: tuple[tuple[str, str], ...]) -> None:
-    holder = root.child("siprec:parameters", attributes={"xmlns:siprec": PARAMETERS_NS})
+def _parameters(root: etree._Element, parameters: tuple[tuple[str, str], ...]) -> None:
+    holder = etree.SubElement(
+        root, f"{{{PARAMETERS_NS}}}parameters", nsmap={"siprec": PARAMETERS_NS}
+    )
     for name, value in parameters:
-        holder.child("siprec:parameter", value, {"name": name})
+        element = etree.SubElement(holder, f"{{{PARAMETERS_NS}}}parameter", name=_clean(name))
+        element.text = _clean(value)
 
 
-def _child(parent: Element, tag: str, text: str | None = None, **attributes: str) -> Element:
-    return parent.child(tag, text, attributes)
+def _child(parent: etree._Element, tag: str, text: str = "", **attributes: str) -> etree._Element:
+    clean = {name: _clean(value) for name, value in attributes.items()}
+    child = etree.SubElement(parent, f"{{{RECORDING_NS}}}{tag}", clean)
+    if text:
+        child.text = _clean(text)
+    return child
 
 
-def _time(parent: Element, tag: str, at_ms: int) -> None:
-    parent.child(tag, rfc3339(at_ms))
+def _time(parent: etree._Element, tag: str, at_ms: int) -> None:
+    _child(parent, tag, rfc3339(at_ms))
+
+
+def _write(root: etree._Element) -> bytes:
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def _clean(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)
 
 
 def _recorded(labels: Mapping[Side, str]) -> list[Side]:
