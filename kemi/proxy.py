@@ -12,7 +12,7 @@ from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.outbox import Outbox
 from siprec_kemi.proxy.policy import Policy
 from siprec_kemi.proxy.reports import Reports
-from siprec_kemi.runtime import load_runtime
+from siprec_kemi.runtime import load_runtime, settle_memory
 
 
 class Proxy:
@@ -82,4 +82,6 @@ class Proxy:
 
 def mod_init() -> Proxy:
     """Give Kamailio the handler object."""
-    return Proxy()
+    handler = Proxy()
+    settle_memory()
+    return handler

@@ -3,7 +3,7 @@
 from typing import Any
 
 from siprec_kemi import ksr
-from siprec_kemi.runtime import load_runtime
+from siprec_kemi.runtime import load_runtime, settle_memory
 from siprec_kemi.src.controller import Controller
 from siprec_kemi.src.owners import Owners
 from siprec_kemi.src.sender import Sender
@@ -67,4 +67,6 @@ class Src:
 
 def mod_init() -> Src:
     """Give Kamailio the handler object."""
-    return Src()
+    handler = Src()
+    settle_memory()
+    return handler

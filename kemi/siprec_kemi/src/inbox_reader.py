@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from siprec.keys import ShardKeys
+from siprec.sids import SHARDS
 from siprec.store import Client, redis_errors
 
 BLOCK_MS = 1_000
@@ -21,7 +22,7 @@ class InboxReader:
 
     def __init__(self, client: Client, prefix: str) -> None:
         self._client = client
-        self._prefix = prefix
+        self._names = [ShardKeys(prefix, shard).inbox for shard in range(SHARDS)]
         self._connection: Any = None
         self._asked: dict[str, int] = {}
         self.after: dict[int, str] = {}
@@ -48,7 +49,7 @@ class InboxReader:
         """
         if not self.after or self._asked:
             return
-        keys = {ShardKeys(self._prefix, shard).inbox: shard for shard in self.after}
+        keys = {self._names[shard]: shard for shard in self.after}
         with redis_errors():
             if self._connection is None:
                 self._connection = self._client.connection_pool.get_connection()
