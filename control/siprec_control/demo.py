@@ -38,7 +38,7 @@ PART = "caller-only"
 PARAMETER = ("OrderNumber", "4711")
 
 # Long enough for the commands on a machine that is busy.
-TALK_S = 12.0
+TALK_S = 13.0
 BEFORE_PART_S = 2.0
 PART_S = 2.5
 

@@ -18,6 +18,7 @@ PACKET_MS = 20
 # What two clocks and a busy machine may add or take.
 PACKETS_TOLERANCE = 5
 MARGIN_S = 1.0
+MIDDLE_MARGIN_S = 0.5
 
 Samples = Sequence[int]
 
@@ -126,7 +127,8 @@ def _check_middle(
     begin_s = match(all_samples, sent.caller).offset_s
     end_s = begin_s + len(all_samples) / RATE_HZ
     from_s, to_s = own.offset_s, own.offset_s + len(samples) / RATE_HZ
-    holds = begin_s + MARGIN_S <= from_s < to_s <= end_s - MARGIN_S
+    margin_s = MIDDLE_MARGIN_S
+    holds = begin_s + margin_s <= from_s < to_s <= end_s - margin_s
     return Check(
         holds,
         f"{recording.name} is the middle only ({from_s:.2f} s to {to_s:.2f} s of what"

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +28,8 @@ KEPT_LOGS = "demo-output/logs"
 
 _SETPRIV = "/usr/bin/setpriv"
 _POLL_S = 0.02
+# Not of those that the kernel gives out: one would be gone before it is used.
+_SIP_PORTS = range(7_000, 9_900)
 # Above the default of `siprec run` and what recorders and SIPp take.
 _MEDIA_PORTS = range(40_000, 60_900, 100)
 
@@ -223,11 +226,11 @@ class Site:
 
 def _free_ports(count: int) -> list[int]:
     """Find ports that are free for UDP and TCP."""
-    found: list[int] = []
-    while len(found) < count:
-        port = ports.free_udp_port(HOST)
-        if port not in found and not ports.busy([f"tcp:{HOST}:{port}"]):
-            found.append(port)
+    shuffled = random.sample(_SIP_PORTS, len(_SIP_PORTS))
+    free = (p for p in shuffled if not ports.busy([f"udp:{HOST}:{p}", f"tcp:{HOST}:{p}"]))
+    found = list(islice(free, count))
+    if len(found) < count:
+        raise DemoFailed(f"no {count} free ports")
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RATE_HZ = 8000
-LENGTH_S = 15
+LENGTH_S = 16
 
 ESPEAK = "/usr/bin/espeak-ng"
 SOX = "/usr/bin/sox"
