@@ -37,7 +37,7 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallChanged:
-    """A re-INVITE or UPDATE with SDP was answered with 2xx."""
+    """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer."""
 
     call_sid: str
     at_ms: int

@@ -14,6 +14,8 @@ _KSR = StrictKsr()
 # Outside Kamailio there is no such module; the façades import it by name.
 sys.modules["KSR"] = _KSR  # type: ignore[assignment]
 
+from tests.kemi.outboxes import OpenOutbox  # noqa: E402
+
 
 @pytest.fixture
 def ksr() -> StrictKsr:
@@ -42,3 +44,11 @@ def client(redis_server: RedisServer) -> Iterator[Client]:
 def prefix() -> str:
     """Give a key prefix that no other test has."""
     return f"t{secrets.token_hex(4)}:"
+
+
+@pytest.fixture
+def outbox() -> Iterator[OpenOutbox]:
+    """Give an outbox."""
+    opened = OpenOutbox()
+    yield opened
+    opened.close()

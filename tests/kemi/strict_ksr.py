@@ -5,7 +5,7 @@ against Kamailio itself.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 Value = int | str | None
 
@@ -66,13 +66,15 @@ class StrictKsr:
     """Stands where `import KSR` looks. Functions return 1 unless `returns` says otherwise.
 
     `variables` are the pseudo-variables; a value of bytes reads as Kamailio 5.6 reads what is
-    not UTF-8: it raises, and its hexadecimal form can be had.
+    not UTF-8: it raises, and its hexadecimal form can be had. `inside` names hooks that
+    Kamailio runs inside a call, such as tm's event callback inside `t_uac_send`.
     """
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Value, ...]]] = []
         self.returns: dict[str, Value] = {}
         self.variables: dict[str, Value | bytes] = {}
+        self.inside: dict[str, Callable[[], None]] = {}
 
     def reset(self) -> None:
         """Forget what a test before did."""
@@ -100,6 +102,8 @@ class StrictKsr:
         self.calls.append((name, arguments))
         if name.startswith("pv."):
             return self._variable(name, *(str(argument) for argument in arguments))
+        if name in self.inside:
+            self.inside[name]()
         return self.returns.get(name, None if returned == "none" else 1)
 
     def _variable(self, name: str, variable: str, value: str = "") -> Value:

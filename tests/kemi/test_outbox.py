@@ -1,7 +1,6 @@
 """The outbox: from a SIP worker by datagram to the inboxes in a real Redis."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,36 +9,12 @@ from siprec.inbox import CallChanged, Entry, ReportsDropped, from_fields
 from siprec.keys import ShardKeys
 from siprec.store import Client, connect
 from siprec_kemi.proxy import outbox as module
-from siprec_kemi.proxy.outbox import BATCH, Drain, Outbox, OutboxFull
+from siprec_kemi.proxy.outbox import BATCH, Drain, OutboxFull
 from tests.control.processes import RedisServer
+from tests.kemi.outboxes import OpenOutbox
 from tests.kemi.strict_ksr import StrictKsr
 
 SHARD = 0x2A
-
-
-class OpenOutbox(Outbox):
-    """An outbox whose sockets a test may reach and close."""
-
-    @property
-    def receiver(self) -> socket.socket:
-        """Give the receiving end."""
-        return self._receiver
-
-    def throw(self, data: bytes) -> None:
-        """Send a datagram that is no report of ours."""
-        self._sender.send(data)
-
-    def close(self) -> None:
-        """Close both ends."""
-        self._receiver.close()
-        self._sender.close()
-
-
-@pytest.fixture
-def outbox() -> Iterator[OpenOutbox]:
-    opened = OpenOutbox()
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

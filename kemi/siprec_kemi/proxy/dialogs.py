@@ -47,6 +47,9 @@ class Dialogs:
             self._media.request(path.instance)
             if method in OFFERS:
                 ksr.set_text(_OFFERED, "1")
+            elif method == "ACK":
+                # The offer was in the 2xx, this is its answer (RFC 3261 §13.2.1).
+                self._reports.changed(path.call_sid)
         if method == "BYE":
             ksr.on_reply(ON_BYE_REPLY)
             ksr.on_failure(ON_BYE_FAILURE)

@@ -1,0 +1,156 @@
+"""Requests inside a call: relayed on paths of ours, and reported once they are answered."""
+
+import pytest
+
+from siprec.inbox import ByeAnswered, CallChanged
+from siprec_kemi.proxy.breaker import Breaker
+from siprec_kemi.proxy.dialogs import Dialogs
+from siprec_kemi.proxy.media import Media
+from siprec_kemi.proxy.reports import Reports
+from siprec_kemi.proxy.route_parameter import Path, make_parameter
+from tests.kemi.outboxes import OpenOutbox
+from tests.kemi.strict_ksr import StrictKsr
+
+KEY = b"key"
+SHARD = 0x2A
+CALL_SID = "CA2a" + "0" * 30
+PARAMETER = make_parameter(KEY, "a@b", Path(CALL_SID, 1))
+
+
+@pytest.fixture
+def dialogs(outbox: OpenOutbox, ksr: StrictKsr) -> Dialogs:
+    ksr.variables |= {
+        "$ci": "a@b",
+        "$ft": "from",
+        "$tt": "to",
+        "$hdr(Route)": f"<sip:192.0.2.1;lr{PARAMETER}>",
+    }
+    ksr.returns |= {"nathelper.nat_uac_test": -1, "textops.has_body_type": -1}
+    ksr.returns["textops.has_body"] = -1
+    media = Media(["127.0.0.1:1", "127.0.0.1:2"])
+    return Dialogs(KEY, media, Reports(outbox, "redis://127.0.0.1:1", "p:", Breaker()))
+
+
+def give_sdp(ksr: StrictKsr) -> None:
+    ksr.returns["textops.has_body_type"] = 1
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "BYE", "INFO", "PRACK", "REFER", "ACK"])
+def test_request_on_a_path_of_ours_is_relayed(
+    dialogs: Dialogs, ksr: StrictKsr, method: str
+) -> None:
+    dialogs.request(method)
+    assert len(ksr.named("tm.t_relay")) == 1
+    assert len(ksr.named("tm.t_newtran")) == (method != "ACK")
+    assert not ksr.named("rtpengine.rtpengine_manage")
+
+
+@pytest.mark.parametrize(
+    ("method", "answers"), [("BYE", [(403, "Not a Dialog of This Proxy")]), ("ACK", [])]
+)
+def test_request_on_a_forged_path_is_not_relayed(
+    dialogs: Dialogs, ksr: StrictKsr, method: str, answers: list[tuple[int, str]]
+) -> None:
+    ksr.variables["$ci"] = "another@b"
+    dialogs.request(method)
+    assert not ksr.named("tm.t_relay")
+    assert ksr.named("sl.sl_send_reply") == answers
+
+
+def test_request_without_a_route_of_ours_is_answered_481(dialogs: Dialogs, ksr: StrictKsr) -> None:
+    ksr.returns["rr.loose_route"] = -1
+    dialogs.request("BYE")
+    assert ksr.named("sl.sl_send_reply")[0][0] == 481
+    dialogs.request("ACK")
+    assert len(ksr.named("tm.t_relay")) == 1
+    ksr.returns["tm.t_check_trans"] = -1
+    dialogs.request("ACK")
+    assert len(ksr.named("tm.t_relay")) == 1
+
+
+def test_request_that_cannot_be_relayed_is_answered_500(dialogs: Dialogs, ksr: StrictKsr) -> None:
+    ksr.returns["tm.t_relay"] = -1
+    dialogs.request("INFO")
+    dialogs.request("ACK")
+    assert ksr.named("tm.t_reply") == [(500, "Server Internal Error")]
+
+
+def test_repeat_of_a_request_goes_no_further(dialogs: Dialogs, ksr: StrictKsr) -> None:
+    ksr.returns["tm.t_newtran"] = -1
+    dialogs.request("BYE")
+    assert not ksr.named("tm.t_relay")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_media_offered_again_is_reported_when_it_is_answered(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox, method: str
+) -> None:
+    give_sdp(ksr)
+    dialogs.request(method)
+    assert outbox.take() == []
+    for status in (183, 488, 200):
+        ksr.variables["$rs"] = status
+        dialogs.replied()
+    ((shard, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert (shard, entry.call_sid) == (SHARD, CALL_SID)
+    assert set(ksr.named("rtpengine.set_rtpengine_set")) == {(1,)}
+
+
+def test_media_offered_in_a_2xx_is_reported_when_the_ack_answers_it(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    dialogs.request("INVITE")
+    give_sdp(ksr)
+    ksr.variables["$rs"] = 200
+    dialogs.replied()
+    assert outbox.take() == []
+    dialogs.request("ACK")
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert len(ksr.named("rtpengine.rtpengine_manage")) == 2
+
+
+def test_bye_answered_2xx_is_reported_and_releases_the_media(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    dialogs.request("BYE")
+    for status in (100, 200):
+        ksr.variables["$rs"] = status
+        dialogs.bye_replied()
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, ByeAnswered)
+    assert (entry.from_tag, entry.to_tag, entry.status) == ("from", "to", 200)
+    assert len(ksr.named("rtpengine.rtpengine_delete")) == 1
+
+
+@pytest.mark.parametrize("status", [481, 408, 503])
+def test_bye_refused_is_reported_and_leaves_the_media_to_the_controller(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox, status: int
+) -> None:
+    dialogs.request("BYE")
+    ksr.returns["tm.t_get_status_code"] = status
+    dialogs.bye_failed()
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, ByeAnswered)
+    assert entry.status == status
+    assert not ksr.named("rtpengine.rtpengine_delete")
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_bye_challenged_ends_nothing(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox, status: int
+) -> None:
+    dialogs.request("BYE")
+    ksr.returns["tm.t_get_status_code"] = status
+    dialogs.bye_failed()
+    assert outbox.take() == []
+
+
+def test_reply_outside_of_our_paths_is_let_through(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    ksr.variables["$rs"] = 200
+    dialogs.replied()
+    dialogs.bye_replied()
+    assert outbox.take() == []
