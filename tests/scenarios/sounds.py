@@ -35,6 +35,21 @@ def place_in(recorded: bytes, sent: bytes) -> int | None:
     return at // FRAME_BYTES if (sent * loops)[at : at + len(recorded)] == recorded else None
 
 
+def gaps(recorded: bytes, sent: bytes) -> list[tuple[int, int]]:
+    """List the gaps in a recording of `sent`: after how many frames, and how many are missing.
+
+    A frame that was never sent counts as a gap of its own.
+    """
+    total = len(sent) // FRAME_BYTES
+    places = {
+        sent[at : at + FRAME_BYTES]: at // FRAME_BYTES for at in range(0, len(sent), FRAME_BYTES)
+    }
+    cuts = range(0, len(recorded), FRAME_BYTES)
+    found = [places.get(recorded[at : at + FRAME_BYTES], -1) for at in cuts]
+    steps = ((found[n] - found[n - 1] - 1) % total for n in range(1, len(found)))
+    return [(n, step) for n, step in enumerate(steps, 1) if step]
+
+
 def tone(hz: float, seconds: float = 1.0, level: float = 0.5) -> bytes:
     """Make a pure tone; `level` is the amplitude, at most 1."""
     step = 2 * math.pi * hz / RATE_HZ

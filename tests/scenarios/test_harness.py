@@ -7,7 +7,7 @@ import pytest
 from siprec_srs.g711 import LAWS
 from tests.scenarios.polling import poll
 from tests.scenarios.rig import Rig
-from tests.scenarios.sounds import FRAME_BYTES, frames, place_in, tone
+from tests.scenarios.sounds import FRAME_BYTES, frames, gaps, place_in, tone
 
 
 @pytest.mark.daemon
@@ -35,7 +35,9 @@ def test_frames_are_found_where_they_were_cut_out() -> None:
     sent = frames("a", 10)
     part = (sent * 3)[4 * FRAME_BYTES : 27 * FRAME_BYTES]
     assert place_in(part, sent) == 4
-    assert place_in(part[:FRAME_BYTES] + part[2 * FRAME_BYTES :], sent) is None
+    torn = part[:FRAME_BYTES] + part[3 * FRAME_BYTES :]
+    assert place_in(torn, sent) is None
+    assert (gaps(part, sent), gaps(torn, sent)) == ([], [(1, 2)])
     assert place_in(part, frames("b", 10)) is None
 
 

@@ -7,7 +7,7 @@ from siprec.model import StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS
-from tests.scenarios.sounds import place_in
+from tests.scenarios.sounds import gaps, place_in
 from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stack import Stack
 from tests.scenarios.studio import CALLEE_SOUND, CALLER_SOUND
@@ -91,7 +91,7 @@ def test_forty_calls_at_once_lose_no_packet(rig: Rig) -> None:
     assert len(sessions) == 40
     for session in sessions:
         for track, sound in zip(session.tracks, (CALLER_SOUND, CALLEE_SOUND), strict=True):
-            assert track.lost == 0
-            assert place_in(track.raw, sound) is not None
-            assert track.packets > 5.5 * 50
+            assert (track.lost, gaps(track.raw, sound)) == (0, [])
+            # When it begins is not the subject: on a busy machine a second may pass.
+            assert track.packets > 4 * 50
     assert stack.errors() == []
