@@ -1,7 +1,8 @@
 """Reading SDP: strict enough to trust what comes out, lenient about what we do not use."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from siprec.errors import SdpError
@@ -115,16 +116,23 @@ def parse(text: str) -> Session:
     """
     if len(text) > MAX_SDP_BYTES or len(text.encode(errors="replace")) > MAX_SDP_BYTES:
         raise SdpError(f"is over {MAX_SDP_BYTES} bytes")
-    lines = [_line(line) for line in text.replace("\r\n", "\n").rstrip("\n").split("\n")]
+    lines = _lines(text.replace("\r\n", "\n").rstrip("\n"))
     if lines[0] != ("v", "0"):
         raise SdpError("does not begin with v=0")
     starts = [i for i, (letter, _) in enumerate(lines) if letter == "m"]
     session = _session(lines[: starts[0]] if starts else lines)
     ends = [*starts[1:], len(lines)]
     blocks = (lines[start:end] for start, end in zip(starts, ends, strict=False))
-    return replace(session, media=tuple(_media(block, session) for block in blocks))
+    return Session(
+        origin=session.origin,
+        connection=session.connection,
+        attributes=session.attributes,
+        media=tuple(_media(block, session) for block in blocks),
+    )
 
 
+# An SRS and an rtpengine have few addresses, which come with every call.
+@lru_cache(maxsize=1024)
 def numeric_address(text: str) -> IPv4Address | IPv6Address | None:
     """Give the IP address, or None for a host name, a scoped address, or anything else."""
     try:
@@ -133,12 +141,16 @@ def numeric_address(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _line(text: str) -> tuple[str, str]:
-    if not ("a" <= text[:1] <= "z") or text[1:2] != "=":
-        raise SdpError(f"{text[:40]!r} is not a line of SDP")
-    if _CONTROL.search(text):
-        raise SdpError(f"{text[:40]!r} holds a control character")
-    return text[0], text[2:]
+def _lines(text: str) -> list[tuple[str, str]]:
+    may_be_bad = _CONTROL.search(text) is not None
+    lines: list[tuple[str, str]] = []
+    for line in text.split("\n"):
+        if not ("a" <= line[:1] <= "z") or line[1:2] != "=":
+            raise SdpError(f"{line[:40]!r} is not a line of SDP")
+        if may_be_bad and _CONTROL.search(line):
+            raise SdpError(f"{line[:40]!r} holds a control character")
+        lines.append((line[0], line[2:]))
+    return lines
 
 
 def _session(lines: list[tuple[str, str]]) -> Session:
