@@ -46,7 +46,8 @@ class Stack:
     """A running stack on ports of its own. Use it with `with`, or call `stop`.
 
     `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
-    gateway at `gateway_port` on 127.0.0.1. With `ipv6` both roles are on ::1, too. `sip_port` and `src_port` listen on UDP and TCP.
+    gateway at `gateway_port` on 127.0.0.1. With `ipv6` both roles are on ::1, too. `sip_port`
+    and `src_port` listen on UDP and TCP.
     """
 
     def __init__(
