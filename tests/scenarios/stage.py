@@ -30,6 +30,7 @@ class Stage:
     """A stack and the SRS of its connector `Default`; phones close with it. Use it with `with`."""
 
     def __init__(self, folder: Path, *, settings: Settings | None = None) -> None:
+        self._folder = folder
         self._open = ExitStack()
         self._numbers = itertools.count(100)
         self._errors_seen = 0
@@ -71,6 +72,13 @@ class Stage:
     def pair(self) -> tuple[Phone, Phone]:
         """Make a caller and a callee."""
         return self.phone("alice"), self.phone("bob")
+
+    def recorder(self, *switches: str) -> tuple[ReferenceSrs, str]:
+        """Start an SRS with switches; give it and a `<Start>` of a stream to it."""
+        name = f"C{next(self._numbers)}"
+        srs = self._open.enter_context(ReferenceSrs(self._folder / name, *switches))
+        self.stack.cli("connector", "set", name, "--srs", srs.uri)
+        return srs, f'<Start><Siprec name="all" connectorName="{name}"/></Start>'
 
     def number(self, *verbs: str) -> str:
         """Give a number that no test used before, with a document of these verbs."""

@@ -112,8 +112,8 @@ def test_codec_change_by_reinvite_gives_the_recorder_what_it_negotiated(
     talk(*pair, payload_type=0)
     talk(*pair, payload_type=0)
     packets = end(stage, pair)
-    assert [set(track) for track in packets] == [{"8"}, {"8"}]
-    assert all(track["8"] >= 30 for track in packets)
+    # Until the answer is given again to rtpengine, some milliseconds, it forks the new codec.
+    assert all(track["8"] >= 40 and track.get("0", 0) <= 5 for track in packets)
 
 
 def test_prack_of_a_reliable_183_is_relayed(stage: Stage) -> None:
