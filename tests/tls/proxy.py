@@ -1,0 +1,140 @@
+"""The TLS proxy as a process of its own, on ports of a test's own."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.scenarios.polling import poll
+from tests.scenarios.ports import PortBlock
+from tests.scenarios.processes import descendants, is_bound
+from tests.scenarios.wire import Address
+from tests.tls.certificates import Identity
+
+CONF = Path(__file__).parents[2] / "kamailio-tls.cfg"
+_STOP_S = 10.0
+
+
+class TlsProxy:
+    """One Kamailio with kamailio-tls.cfg. Use it with `with`.
+
+    `profiles` are sections of tls.cfg; `defines` what kamailio-tls.cfg reads beside the usual.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        ports: PortBlock,
+        identity: Identity,
+        *,
+        profiles: str = "",
+        defines: Mapping[str, str] | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.inside: Address = ("127.0.0.1", ports.take())
+        self.outside: Address = ("127.0.0.1", ports.take())
+        self._folder = folder
+        self._log_path = folder / "kamailio.log"
+        self._tls_cfg = folder / "tls.cfg"
+        self._defines = {"OWN_NODES": "127.0.0.0/8", **(defines or {})}
+        ours = (f"certificate = {identity.certificate}", f"private_key = {identity.key}")
+        sections = (
+            section("server:default", "no", *ours),
+            section("client:default", "yes"),
+            profiles,
+        )
+        self._tls_cfg.write_text("\n".join(sections))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def command(self) -> list[str]:
+        """Give the command line, as docs/tls.md has it."""
+        host, port = self.inside
+        command = ["/usr/sbin/kamailio", "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "64", "-M", "8"]
+        command += ["-f", str(CONF), "-A", "LOG_LEVEL=2", "-A", "TCP_WORKERS=2", "-n", "1"]
+        strings = {"TLS_CONFIG": str(self._tls_cfg), **self._defines}
+        for name, value in strings.items():
+            command += ["-A", f'{name}="{value}"']
+        command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
+        command += ["-l", f"tls:{self.outside[0]}:{self.outside[1]}"]
+        return [*command, "-Y", str(self._folder), "-P", str(self._folder / "kamailio.pid")]
+
+    @property
+    def pid(self) -> int:
+        """Give the id of the main process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """Give what it has logged so far."""
+        return self._log_path.read_text(errors="replace")
+
+    def start(self) -> None:
+        """Start it and wait until it listens on both sides."""
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        try:
+            poll(self._listens, why=lambda: f"the TLS proxy is not ready:\n{self.log}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def is_running(self) -> bool:
+        """Tell whether the main process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it as a crash would; it can be started again on the same ports."""
+        assert self._process is not None
+        # Without their parent its children would go on.
+        for pid in (*descendants(self.pid), self.pid):
+            os.kill(pid, signal.SIGKILL)
+        self._process.wait(_STOP_S)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+
+    def _listens(self) -> bool:
+        assert self.is_running(), f"the TLS proxy has ended:\n{self.log}"
+        return is_bound(self.outside[1], "tcp") and is_bound(self.inside[1])
+
+
+def section(name: str, verify: str, *lines: str) -> str:
+    """Write a section of tls.cfg; what it leaves out is not inherited from the defaults."""
+    checks = (f"verify_certificate = {verify}", f"require_certificate = {verify}")
+    return "\n".join((f"[{name}]", "method = TLSv1.2+", *checks, *lines, ""))
+
+
+def profile(name: str, authority: Path, identity: Identity | None = None) -> str:
+    """Write a client profile: whom to trust, and who we are."""
+    # Both must be the same, and no host name: 5.6 finds a profile by either.
+    lines = [f"server_name = {name}", f"server_id = {name}", f"ca_list = {authority}"]
+    if identity is not None:
+        lines += [f"certificate = {identity.certificate}", f"private_key = {identity.key}"]
+    return section("client:any", "yes", *lines)
