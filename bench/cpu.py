@@ -1,6 +1,7 @@
 """CPU time of the stack's processes, by what they are: from /proc, before and after."""
 
 import os
+import resource
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,3 +62,17 @@ def used_ms(pid: int) -> float:
     """Give the CPU time (user and system, ms) that a process has used; 0 when it is gone."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) * MS_PER_TICK if fields else 0.0
+
+
+def busy_ms() -> float:
+    """Give the CPU time (ms) that all of the machine has used, on all its cores, so far."""
+    words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    user, nice, system, _idle, _iowait, irq, soft_irq, *_ = (int(word) for word in words)
+    return (user + nice + system + irq + soft_irq) * MS_PER_TICK
+
+
+def ours_ms() -> float:
+    """Give the CPU time (ms) of this process and all below it, those that ended included."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    pids = (pid for each in groups(os.getpid()).values() for pid in each)
+    return sum(used_ms(pid) for pid in pids) + (ended.ru_utime + ended.ru_stime) * 1000

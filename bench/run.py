@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.capture import Capture
-from bench.cpu import cpu_ms
+from bench.cpu import busy_ms, cpu_ms, ours_ms
 from bench.latency import Latencies
 from bench.load import CALL_MS, Sipp, Tally, caller
 from bench.sampling import Profile
@@ -109,11 +109,14 @@ def _measure(stack: Stack, srs: Sipp, folder: Path, options: Options, *, number:
     ports = (stack.proxy_port, srs.port)
     capture = Capture(folder / f"{number}.pcap", ports)
     before_srs, before = srs.tally(), cpu_ms(stack.pid)
+    began_s, others_ms = time.monotonic(), busy_ms() - ours_ms()
     with capture, Profile(stack.pid, profiled):
         tally = _place(stack, folder, number=number, rate=options.rate, calls=calls)
         # The last calls' streams end now; what they cost belongs to the run.
         _settle(stack)
         used = cpu_ms(stack.pid)
+        others_ms = busy_ms() - ours_ms() - others_ms
+        others_cores = others_ms / 1000 / (time.monotonic() - began_s)
     latencies = Latencies(proxy_port=stack.proxy_port, srs_port=srs.port)
     latencies.take(capture.messages())
     return Result(
@@ -122,6 +125,7 @@ def _measure(stack: Stack, srs: Sipp, folder: Path, options: Options, *, number:
         recorded=_recorded(stack) if number == RECORDED else 0,
         srs_dialogs=_srs_dialogs(srs, before_srs),
         cpu_ms=Counter(used) - before,
+        others_cores=max(0.0, others_cores),
         latencies=latencies,
         why_no_capture=capture.why_not,
     )

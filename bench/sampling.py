@@ -20,9 +20,9 @@ MAX_S = 600
 
 
 class Profile:
-    """Samples the Kamailio processes below `root_pid` that used most CPU; does nothing without a folder.
+    """Samples the Kamailio processes below `root_pid` that used most CPU so far.
 
-    Each process gets a file of collapsed stacks, named after its role and pid: what
+    Without a folder it does nothing. Each process gets a file of collapsed stacks, named after its role and pid: what
     flamegraph.pl and speedscope.app read.
     """
 

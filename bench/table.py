@@ -1,5 +1,6 @@
 """The table that `make bench` prints."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +15,17 @@ WIDTH = 44
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one run measured. `cpu_ms` is by group of processes, for the whole run."""
+    """What one run measured. `cpu_ms` is by group of processes, for the whole run.
+
+    `others_cores` is how many cores worked for what has nothing to do with the benchmark.
+    """
 
     is_recorded: bool
     tally: Tally
     recorded: int
     srs_dialogs: int
     cpu_ms: dict[str, int]
+    others_cores: float
     latencies: Latencies
     why_no_capture: str
 
@@ -46,6 +51,9 @@ def render(results: Sequence[Result], rate: int, seconds: int) -> str:
         ("CPU ms per call: siprec run (logs)", [REST]),
     ):
         lines.append(_row(title, [f"{r.per_call(*groups):.2f}" for r in results]))
+    cores = os.cpu_count() or 1
+    title = f"cores of {cores} that other programs used"
+    lines.append(_row(title, [f"{r.others_cores:.2f}" for r in results]))
     lines += _latency_rows(results)
     return "\n".join([*lines, "", *_goals(results)])
 
@@ -94,4 +102,4 @@ def _spread(spread: Spread) -> str:
 
 
 def _row(title: str, cells: Sequence[str]) -> str:
-    return f"{title:<{WIDTH}}" + "".join(f"{cell:>28}" for cell in cells)
+    return f"{title:<{WIDTH}}" + "".join(f"  {cell:>28}" for cell in cells)
