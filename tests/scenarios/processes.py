@@ -1,6 +1,7 @@
 """Processes as /proc shows them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,24 +41,29 @@ def is_alive(pid: int) -> bool:
     return parent_of(pid) != 0
 
 
-def bound_udp_ports() -> set[int]:
-    """List the local ports of all UDP sockets."""
-    return {port for port, _ in _sockets("udp")}
+def udp_ports_of(pid: int) -> set[int]:
+    """List the local ports of a process's UDP sockets."""
+    own: set[str] = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            own.add(str(link.readlink()))
+    return {port for port, _, inode in _sockets("udp") if f"socket:[{inode}]" in own}
 
 
 def is_bound(port: int, transport: str = "udp") -> bool:
     """Tell whether a UDP or (listening) TCP socket has that local port."""
     return any(
         found == port and (transport == "udp" or state == "0A")
-        for found, state in _sockets(transport)
+        for found, state, _ in _sockets(transport)
     )
 
 
-def _sockets(transport: str) -> Iterator[tuple[int, str]]:
+def _sockets(transport: str) -> Iterator[tuple[int, str, str]]:
+    """Give local port, state and inode of every socket."""
     for name in (transport, f"{transport}6"):
         for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-            _, local, _, state, *_ = line.split()
-            yield int(local.rpartition(":")[2], 16), state
+            words = line.split()
+            yield int(words[1].rpartition(":")[2], 16), words[3], words[9]
 
 
 def _parents() -> Iterator[tuple[int, int]]:

@@ -19,11 +19,11 @@ from siprec_control.logs import level_of
 from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
 from tests.scenarios.processes import (
-    bound_udp_ports,
     command_line,
     descendants,
     is_alive,
     parent_of,
+    udp_ports_of,
 )
 
 Settings = Mapping[str, Mapping[str, object]]
@@ -161,9 +161,10 @@ class Stack:
             return sorted(str(key) for key in redis.scan_iter(pattern, count=1000))
 
     def rtp_ports_in_use(self) -> list[int]:
-        """List the ports of the media relay's range that are bound."""
+        """List the ports of the media relay's range that the first rtpengine holds."""
         ports = range(self.rtp_min, self.rtp_max + 1)
-        return sorted(port for port in bound_udp_ports() if port in ports)
+        (rtpengine, *_) = self.pids("rtpengine")
+        return sorted(port for port in udp_ports_of(rtpengine) if port in ports)
 
     # What people do with it
 
