@@ -22,8 +22,8 @@ MAX_S = 600
 class Profile:
     """Samples the Kamailio processes below `root_pid` that used most CPU so far.
 
-    Without a folder it does nothing. Each process gets a file of collapsed stacks, named after its role and pid: what
-    flamegraph.pl and speedscope.app read.
+    Without a folder it does nothing. Each process gets a file of collapsed stacks, named
+    after its role and pid: what flamegraph.pl and speedscope.app read.
     """
 
     def __init__(self, root_pid: int, folder: Path | None) -> None:
