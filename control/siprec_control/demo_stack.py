@@ -4,6 +4,7 @@ own, its output in a file, ended with the demo whatever happens.
 
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from siprec_control import ports
 from siprec_control.demo_voices import DemoFailed
 
 HOST = "127.0.0.1"
+# The caller is alone there, and takes any port.
+CALLER_HOST = "127.0.0.2"
 SIPP = "/usr/bin/sipp"
 CALLED = "+15550001111"
 DIALLED = "+15550002222"
@@ -28,8 +31,9 @@ KEPT_LOGS = "demo-output/logs"
 
 _SETPRIV = "/usr/bin/setpriv"
 _POLL_S = 0.02
-# Not of those that the kernel gives out: one would be gone before it is used.
-_SIP_PORTS = range(7_000, 9_900)
+# Not of those that the kernel gives out: one would be gone before it is used. SIPp takes
+# its own from 8888 on.
+_SIP_PORTS = range(7_000, 8_800)
 # Above the default of `siprec run` and what recorders and SIPp take.
 _MEDIA_PORTS = range(40_000, 60_900, 100)
 
@@ -43,6 +47,8 @@ class Process:
         self.errors = output.with_suffix(".log")
         self._see = f"see {KEPT_LOGS}/{self.errors.name}"
         with output.open("ab") as written, self.errors.open("ab") as errors:
+            errors.write(f"$ {shlex.join(command)}\n".encode())
+            errors.flush()
             self._process = self._start(command, folder, written, errors)
 
     def _start(
@@ -137,7 +143,7 @@ class Site:
         self.state = folder / "state"
         self.recordings = folder / "recordings"
         self._make_folders()
-        self.sip, self.src, self.callee, self.caller = _free_ports(4)
+        self.sip, self.src, self.callee = _free_ports(3)
         self.recorder_at = ""
         self._running: list[Process] = []
         self._guard: socket.socket | None = None
@@ -187,17 +193,17 @@ class Site:
     def start_callee(self, scenarios: Path, *, calls: int | None) -> Process:
         """Start the phone that is called; after `calls` calls it ends, None is never."""
         options = ["-p", str(self.callee)] + ([] if calls is None else ["-m", str(calls)])
-        return self._start_phone("callee", [*self._sipp(scenarios, "callee"), *options])
+        return self._start_phone("callee", [*self._sipp(scenarios, "callee", HOST), *options])
 
     def start_caller(self, scenarios: Path, talk_s: float) -> Process:
         """Start the phone that calls, talks for so long, and hangs up."""
-        options = ["-p", str(self.caller), "-timeout", f"{talk_s + 15:.0f}"]
+        options = ["-timeout", f"{talk_s + 15:.0f}"]
         return self._start_phone("caller", [*self.call_command(scenarios, talk_s), *options])
 
     def call_command(self, scenarios: Path, talk_s: float) -> list[str]:
         """Give the command that places one call; it runs in the demo's folder."""
         options = ["-s", CALLED, "-m", "1", "-d", f"{talk_s * 1000:.0f}", f"{HOST}:{self.sip}"]
-        return [*self._sipp(scenarios, "caller"), *options]
+        return [*self._sipp(scenarios, "caller", CALLER_HOST), *options]
 
     def stop(self) -> None:
         """End everything that runs, the last started first."""
@@ -220,8 +226,8 @@ class Site:
             where += ["--config", str(self.folder / "siprec.toml")]
         return [sys.executable, "-m", "siprec_control.cli", *words, *where]
 
-    def _sipp(self, scenarios: Path, role: str) -> list[str]:
-        return [SIPP, "-sf", str(scenarios / f"{role}.xml"), "-i", HOST, "-nostdin"]
+    def _sipp(self, scenarios: Path, role: str, host: str) -> list[str]:
+        return [SIPP, "-sf", str(scenarios / f"{role}.xml"), "-i", host, "-nostdin"]
 
 
 def _free_ports(count: int) -> list[int]:

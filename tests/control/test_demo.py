@@ -12,7 +12,8 @@ import pytest
 from siprec_control.demo_voices import read_wav
 from tests.control.processes import Watched, is_alive, wait_until
 
-pytestmark = pytest.mark.daemon
+# Alone: the commands during the call must not come after its end.
+pytestmark = [pytest.mark.daemon, pytest.mark.alone]
 
 FILES = """
     caller-only/1.wav caller-only/metadata-001.xml caller-only/summary.json

@@ -26,7 +26,7 @@ def test_program_that_ends_before_its_line_is_explained(tmp_path: Path) -> None:
     process = start(tmp_path, "echo no port >&2; exit 3")
     with pytest.raises(DemoFailed, match=r"exit code 3; see demo-output/logs/out\.log$"):
         process.wait_line("ready ", 10)
-    assert (tmp_path / "out.log").read_text() == "no port\n"
+    assert (tmp_path / "out.log").read_text().endswith("\nno port\n")
 
 
 def test_program_that_fails_or_does_not_end_is_explained(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_events_and_errors_are_kept_apart(tmp_path: Path) -> None:
     script = ["/bin/sh", "-c", "echo event; echo error >&2"]
     Process("it", script, tmp_path / "it.jsonl", tmp_path).wait_end(10)
     assert (tmp_path / "it.jsonl").read_text() == "event\n"
-    assert (tmp_path / "it.log").read_text() == "error\n"
+    assert (tmp_path / "it.log").read_text().splitlines()[1:] == ["error"]
 
 
 def test_wait_without_an_answer_says_so() -> None:
@@ -58,8 +58,7 @@ def test_wait_without_an_answer_says_so() -> None:
 
 def test_sites_have_ports_of_their_own(tmp_path: Path) -> None:
     one, two = Site(tmp_path / "one"), Site(tmp_path / "two")
-    ports = [one.sip, one.src, one.caller, one.callee]
-    assert len(set(ports)) == 4
+    assert len({one.sip, one.src, one.callee}) == 3
     one.stop()
     two.stop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
