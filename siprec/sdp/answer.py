@@ -130,6 +130,7 @@ def _compose(fork: tuple[ForkLine, ...], accepted: dict[int, list[str]]) -> str:
     lines = session_lines(1, 1, "IN IP4 127.0.0.1")
     for index, line in enumerate(fork):
         formats = " ".join(line.formats) or "0"
-        refused = [f"m={line.kind} 0 {line.proto} {formats}", "a=inactive"]
+        # rtpengine takes no m-line without an address, not even one with port 0.
+        refused = [f"m={line.kind} 0 {line.proto} {formats}", "c=IN IP4 127.0.0.1", "a=inactive"]
         lines += accepted.get(index, refused)
     return join_lines(lines)
