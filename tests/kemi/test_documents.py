@@ -10,7 +10,7 @@ from siprec.store import Client, Store
 from siprec.twiml_run import Program
 from siprec_kemi.proxy import documents as module
 from siprec_kemi.proxy.breaker import Breaker
-from siprec_kemi.proxy.documents import FRESH_S, Document, Documents
+from siprec_kemi.proxy.documents import FRESH_S, Document, Documents, DocumentUnknown
 from tests.control.processes import RedisServer
 from tests.kemi.strict_ksr import StrictKsr
 
@@ -89,7 +89,8 @@ def test_redis_away_leaves_the_last_known_in_force_and_is_asked_once(
     clock[0] += FRESH_S
     documents.lose_redis(prefix)
     assert documents.find("1") == Document("AC1", Program())
-    assert documents.find("2") is None
+    with pytest.raises(DocumentUnknown, match="number '2' is not known: Redis is away"):
+        documents.find("2")
     assert [level for level, _ in ksr.named("log")] == ["warn"]
 
 
@@ -115,8 +116,6 @@ def test_documents_known_are_bounded(
         documents.find(called)
     clock[0] += FRESH_S
     documents.lose_redis(prefix)
-    assert [documents.find(called) is not None for called in ("1", "2", "3")] == [
-        False,
-        True,
-        True,
-    ]
+    with pytest.raises(DocumentUnknown):
+        documents.find("1")
+    assert documents.find("2") == documents.find("3") == Document("AC1", Program())

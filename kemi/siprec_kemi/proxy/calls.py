@@ -12,7 +12,7 @@ from siprec.sip_uri import parse_name_addr
 from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
-from siprec_kemi.proxy.documents import Documents
+from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.invitation import Invitation, claim_report, keep, kept
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
@@ -25,6 +25,7 @@ ON_RESUME = "ksr_call_resume"
 
 NO_SUCH_STREAM = 31952
 NO_GATEWAY = 12200
+STORE_AWAY = 20503
 
 # Silence of a target is not waited out longer than its Dial, nor for ever without one.
 RING_S = 180
@@ -55,9 +56,10 @@ class Calls:
         if not ksr.new_transaction():
             return
         called = ksr.text("$rU")
-        document = self._documents.find(called) if called else None
+        document, notices = self._document_of(called)
         call = self._new_call(called, document.account_sid if document else self._account_sid)
-        invitation = Invitation(call=call, instance=self._media.choose(call.sip_call_id))
+        instance = self._media.choose(call.sip_call_id)
+        invitation = Invitation(call=call, instance=instance, notices=notices)
         ksr.on_reply(ON_REPLY)
         ksr.on_failure(ON_FAILURE)
         if document is not None:
@@ -103,6 +105,14 @@ class Calls:
             self._follow(invitation)
         else:
             self._give_up(invitation, str(status))
+
+    def _document_of(self, called: str) -> tuple[Document | None, tuple[Notice, ...]]:
+        """Give the number's document; a call that may miss one goes on, and is noticed."""
+        try:
+            return (self._documents.find(called) if called else None), ()
+        except DocumentUnknown as error:
+            text = f"{error}; the call went by the default route, unrecorded"
+            return None, (Notice(code=STORE_AWAY, text=text),)
 
     def _new_call(self, called: str, account_sid: str) -> Call:
         call_id = ksr.text("$ci")

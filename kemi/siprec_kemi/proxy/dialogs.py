@@ -42,7 +42,9 @@ class Dialogs:
         ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}")
         if ksr_proxy.is_natted():
             ksr_proxy.note_real_contact()
-        ksr_proxy.follow_real_contact()
+        # With a further Route ahead the address is that proxy's to know.
+        if not ksr.is_set("$du"):
+            ksr_proxy.follow_real_contact()
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
             self._media.request(path.instance)
             if method in OFFERS:

@@ -17,6 +17,10 @@ KEPT = 20_000
 TIMEOUT_S = 0.025
 
 
+class DocumentUnknown(RuntimeError):
+    """Redis could not be asked, and nothing is known of the number from before."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """What a called number follows."""
@@ -34,22 +38,33 @@ class Documents:
         self._known: OrderedDict[str, tuple[float, Document | None]] = OrderedDict()
 
     def find(self, called: str) -> Document | None:
-        """Give the document of a called user part, None when the number has none."""
-        fresh_until, document = self._known.get(called, (0.0, None))
+        """Give the document of a called user part, None when the number has none.
+
+        Raises:
+            DocumentUnknown: nobody can say; the call goes on without.
+        """
         now = monotonic_s()
-        if now < fresh_until or self._breaker.is_open():
+        fresh_until, document = self._known.get(called, (0.0, None))
+        if now < fresh_until:
             return document
+        if self._breaker.is_open():
+            return self._last_known(called, "Redis is away")
         try:
             document = self._fetch(called)
         except StoreUnavailable as error:
             self._breaker.trip()
-            ksr.log("warning", f"number {called}: {error}; the last known document is used")
-            return document
+            ksr.log("warning", f"number {called}: {error}; what is known is used for a while")
+            return self._last_known(called, str(error))
         except RecordError as error:
             ksr.log("error", f"number {called}: its stored document is damaged: {error}")
             document = None
         self._keep(called, now + FRESH_S, document)
         return document
+
+    def _last_known(self, called: str, why: str) -> Document | None:
+        if called not in self._known:
+            raise DocumentUnknown(f"the document of number {called!r} is not known: {why}")
+        return self._known[called][1]
 
     def _fetch(self, called: str) -> Document | None:
         if not candidates(called):
