@@ -81,6 +81,23 @@ def test_read_that_finds_nothing_gives_nothing_and_can_be_asked_again(
         assert reader.take() == []
 
 
+def test_shard_that_was_lost_while_the_read_waited_is_read_from_where_it_begins_now(
+    reader: InboxReader, shards: ShardStore
+) -> None:
+    reader.after = {1: "5-0", 2: "0-0", 3: "0-0"}
+    reader.ask()
+    del reader.after[2]
+    reader.after[1] = "0-0"
+    shards.append([(1, ENTRY), (2, ENTRY), (3, ENTRY)])
+    found: list[int] = []
+    while 1 not in found:
+        wait(reader)
+        found += [shard for shard, _, _ in reader.take()]
+        reader.after.pop(3, None)
+        reader.ask()
+    assert set(found) <= {1, 3}
+
+
 def test_ask_without_shards_or_while_reading_does_nothing(reader: InboxReader) -> None:
     reader.ask()
     assert not reader.is_connected

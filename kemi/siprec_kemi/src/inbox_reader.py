@@ -24,7 +24,7 @@ class InboxReader:
         self._client = client
         self._names = [ShardKeys(prefix, shard).inbox for shard in range(SHARDS)]
         self._connection: Any = None
-        self._asked: dict[str, int] = {}
+        self._asked: dict[str, tuple[int, str]] = {}
         self.after: dict[int, str] = {}
 
     def fileno(self) -> int:
@@ -49,7 +49,7 @@ class InboxReader:
         """
         if not self.after or self._asked:
             return
-        keys = {self._names[shard]: shard for shard in self.after}
+        asked = {self._names[shard]: (shard, after) for shard, after in self.after.items()}
         with redis_errors():
             if self._connection is None:
                 self._connection = self._client.connection_pool.get_connection()
@@ -60,10 +60,10 @@ class InboxReader:
                 "BLOCK",
                 BLOCK_MS,
                 "STREAMS",
-                *keys,
+                *asked,
                 *self.after.values(),
             )
-        self._asked = keys
+        self._asked = asked
 
     def take(self) -> list[Item]:
         """Read the reply that is there; then `ask` again.
@@ -76,9 +76,10 @@ class InboxReader:
         asked, self._asked = self._asked, {}
         items: list[Item] = []
         for key, entries in _streams(reply):
-            shard = asked[key]
-            for entry_id, words in entries:
-                items.append((shard, entry_id, _fields(words)))
+            shard, after = asked[key]
+            # A shard given away since then, and perhaps taken again, begins elsewhere.
+            if self.after.get(shard) == after:
+                items += [(shard, entry_id, _fields(words)) for entry_id, words in entries]
         return items
 
     def close(self) -> None:
