@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +16,8 @@ from tests.tls.certificates import Identity
 
 CONF = Path(__file__).parents[2] / "kamailio-tls.cfg"
 _STOP_S = 10.0
+# As /proc/net/tcp has them.
+ESTABLISHED, CLOSE_WAIT = "01", "08"
 
 
 class TlsProxy:
@@ -101,6 +103,10 @@ class TlsProxy:
         """Tell whether the main process lives."""
         return self._process is not None and self._process.poll() is None
 
+    def notices_end_of(self, port: int) -> None:
+        """Wait until it has closed its side of connections to or at a port, too."""
+        poll(lambda: not any(port in ports for ports in _half_open()))
+
     def kill(self) -> None:
         """End it as a crash would; it can be started again on the same ports."""
         assert self._process is not None
@@ -123,6 +129,14 @@ class TlsProxy:
     def _listens(self) -> bool:
         assert self.is_running(), f"the TLS proxy has ended:\n{self.log}"
         return is_bound(self.outside[1], "tcp") and is_bound(self.inside[1])
+
+
+def _half_open() -> Iterator[tuple[int, int]]:
+    """Give the ports of TCP connections that at least one side has not closed yet."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, state, *_ = line.split()
+        if state in (ESTABLISHED, CLOSE_WAIT):
+            yield int(local.rpartition(":")[2], 16), int(remote.rpartition(":")[2], 16)
 
 
 def section(name: str, verify: str, *lines: str) -> str:

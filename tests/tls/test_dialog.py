@@ -85,6 +85,7 @@ def test_connection_lost_request_fails_at_once_and_works_after_probe(site: Site)
     src, srs = site.src, site.srs()
     call(src, srs, way(site.probe(srs)))
     srs.tls.cut()
+    site.proxy.notices_end_of(srs.tls.address[1])
     _fails_until_probed(site, src, srs)
 
 
