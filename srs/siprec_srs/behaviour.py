@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from siprec_srs.tls import TlsPolicy
 from siprec_srs.transaction import Timers
 
 
@@ -29,10 +30,26 @@ class SrtpPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPolicy:
+    """Who may record; all, by default.
+
+    digest: `user:password`, empty for none. header: name and value that an INVITE must have.
+    every_request: ask for digest credentials inside the dialog too.
+    """
+
+    digest: str = field(default="", repr=False)
+    digest_algorithm: str = "MD5"
+    nonce_lifetime_s: float = 300.0
+    every_request: bool = False
+    header: tuple[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
     """How one SRS behaves; the defaults are those of a good one. README.md tells each switch.
 
     port_zero: index of the m-line to refuse, -1 for none, None for all.
+    capacity: how many sessions at once, 0 for any number. die_on: the file that kills us.
     """
 
     out: Path
@@ -61,6 +78,10 @@ class Behaviour:
     reinvite_after_s: float | None = None
     die_after_s: float | None = None
     srtp: SrtpPolicy = field(default_factory=SrtpPolicy)
+    access: AccessPolicy = field(default_factory=AccessPolicy)
+    tls: TlsPolicy | None = None
+    capacity: int = 0
+    die_on: Path | None = None
 
     def refuses_line(self, index: int) -> bool:
         """Tell whether the m-line of this index is to be answered with port 0."""

@@ -1,171 +1,24 @@
-"""`siprec-srs`: run the reference SRS."""
+"""`siprec-srs`: run the reference SRS, or make certificates for it."""
 
-import argparse
 import asyncio
 import contextlib
 import resource
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from siprec_srs.address import host_port
-from siprec_srs.behaviour import Behaviour, SrtpPolicy
+from siprec_srs.certificates import DEFAULT_HOSTS, make_ca
 from siprec_srs.errors import SrsError, UsageError
-from siprec_srs.ports import FIRST_PORT, LAST_PORT, PortPairs
 from siprec_srs.server import Server
-from siprec_srs.suites import SUITES
-from siprec_srs.transaction import Timers
-
-_REASONS = {
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    480: "Temporarily Unavailable",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    600: "Busy Everywhere",
-    603: "Decline",
-}
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="siprec-srs", description="A reference SIPREC Session Recording Server."
-    )
-    parser.add_argument("--listen", default="127.0.0.1:5090", metavar="HOST:PORT")
-    parser.add_argument("--out", type=Path, default=Path("recordings"), metavar="DIR")
-    parser.add_argument("--rtp-ports", default=f"{FIRST_PORT}-{LAST_PORT}", metavar="MIN-MAX")
-    parser.add_argument("--raw", action="store_true", help="also keep the payload bytes")
-    parser.add_argument("--events", action="store_true", help="JSON lines on stdout")
-    parser.add_argument("--quiet", action="store_true", help="no lines on stderr")
-    parser.add_argument("--no-media", action="store_true", help="answer, but take no media")
-    parser.add_argument("--max-sessions", type=int, default=0, metavar="N", help="then exit 0")
-    parser.add_argument("--t1", type=float, default=500, metavar="MS", help="SIP timer T1")
-    _add_srtp(parser.add_argument_group("secured media"))
-    _add_misbehaviour(parser.add_argument_group("misbehaviour"))
-    return parser
-
-
-def _add_srtp(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--suites", default=",".join(SUITES), metavar="LIST", help="we can")
-    group.add_argument("--dtls-role", choices=("active", "passive"), default="active")
-    for name, text in (
-        ("answer-avp", "answer RTP/AVP, whatever was offered"),
-        ("unoffered-suite", "answer a crypto suite that was not offered"),
-        ("unoffered-tag", "answer a crypto tag that was not offered"),
-        ("no-crypto", "answer without a key or fingerprint"),
-    ):
-        group.add_argument(f"--{name}", action="store_true", help=text)
-
-
-def _srtp(args: argparse.Namespace) -> SrtpPolicy:
-    suites = tuple(name.strip().upper() for name in args.suites.split(","))
-    unknown = [name for name in suites if name not in SUITES]
-    if unknown:
-        raise UsageError(f"--suites: {unknown[0]!r} is none of {', '.join(SUITES)}")
-    return SrtpPolicy(
-        suites=suites,
-        dtls_role=args.dtls_role,
-        answer_avp=args.answer_avp,
-        unoffered_suite=args.unoffered_suite,
-        unoffered_tag=args.unoffered_tag,
-        no_crypto=args.no_crypto,
-    )
-
-
-def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--refuse", metavar="N[:REASON]", help="answer the INVITE with N")
-    group.add_argument("--redirect", default="", metavar="URI", help="answer 302")
-    group.add_argument("--delay", type=float, default=0, metavar="MS", help="before the answer")
-    for name, text in (
-        ("silent", "never answer an INVITE"),
-        ("ring-only", "100 and 180, then nothing"),
-        ("ringing", "180 before the final answer"),
-        ("late-200-after-cancel", "answer a cancelled INVITE with 200"),
-        ("garbage", "200 with a body that is no SDP"),
-        ("no-sdp", "200 without a body"),
-        ("fewer-mlines", "answer without the last m-line"),
-        ("extra-mline", "answer with one m-line too many"),
-        ("other-codec", "answer G729, which was not offered"),
-        ("inactive", "answer a=inactive"),
-    ):
-        group.add_argument(f"--{name}", action="store_true", help=text)
-    group.add_argument("--port-zero", metavar="INDEX|all", help="refuse an m-line (from 0)")
-    for name, text in (
-        ("hang-up-after", "BYE, S seconds after the ACK"),
-        ("options-after", "OPTIONS in the dialog"),
-        ("reinvite-after", "a re-INVITE without change"),
-        ("die-after", "exit without BYE, S seconds after the answer"),
-    ):
-        group.add_argument(f"--{name}", type=float, metavar="S", help=text)
-
-
-def _host_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise UsageError(f"--listen {text}: not HOST:PORT")
-    return host.strip("[]"), int(port)
-
-
-def _refusal(text: str | None) -> tuple[int, str] | None:
-    if text is None:
-        return None
-    number, _, reason = text.partition(":")
-    if not number.isdecimal() or not 300 <= int(number) <= 699:
-        raise UsageError(f"--refuse {text}: not a status from 300 to 699")
-    return int(number), reason or _REASONS.get(int(number), "Refused")
-
-
-def _port_zero(text: str | None) -> int | None:
-    if text == "all":
-        return None
-    if text is not None and not text.isdecimal():
-        raise UsageError(f"--port-zero {text}: neither a number nor all")
-    return -1 if text is None else int(text)
-
-
-def _port_pairs(text: str) -> PortPairs:
-    first, _, last = text.partition("-")
-    if not (first.isdecimal() and last.isdecimal()):
-        raise UsageError(f"--rtp-ports {text}: not MIN-MAX")
-    low, high = int(first) + int(first) % 2, int(last)
-    if low < 1024 or high > 65535 or high - low < 2:
-        raise UsageError(f"--rtp-ports {text}: no pair of ports in there")
-    return PortPairs(low, high)
-
-
-def _behaviour(args: argparse.Namespace) -> Behaviour:
-    return Behaviour(
-        out=args.out,
-        raw=args.raw,
-        events=args.events,
-        quiet=args.quiet,
-        no_media=args.no_media,
-        max_sessions=args.max_sessions,
-        timers=Timers(t1_s=args.t1 / 1000),
-        refuse=_refusal(args.refuse),
-        redirect=args.redirect,
-        silent=args.silent,
-        ring_only=args.ring_only,
-        ringing=args.ringing,
-        delay_s=args.delay / 1000,
-        late_200_after_cancel=args.late_200_after_cancel,
-        garbage=args.garbage,
-        no_sdp=args.no_sdp,
-        fewer_mlines=args.fewer_mlines,
-        extra_mline=args.extra_mline,
-        port_zero=_port_zero(args.port_zero),
-        other_codec=args.other_codec,
-        inactive=args.inactive,
-        hang_up_after_s=args.hang_up_after,
-        options_after_s=args.options_after,
-        reinvite_after_s=args.reinvite_after,
-        die_after_s=args.die_after,
-        srtp=_srtp(args),
-    )
+from siprec_srs.switches import (
+    authority_parser,
+    read_behaviour,
+    read_host_port,
+    read_port_pairs,
+    server_parser,
+)
+from siprec_srs.transport import Endpoint
 
 
 def _allow_many_sockets() -> None:
@@ -175,27 +28,52 @@ def _allow_many_sockets() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _ready(endpoint: Endpoint) -> str:
+    text = f"ready {host_port(endpoint.host, endpoint.port)}"
+    if endpoint.tls_port:
+        text += f" tls {host_port(endpoint.tls_host, endpoint.tls_port)}"
+    return text
+
+
 async def run(server: Server, host: str, port: int) -> None:
     """Serve until SIGTERM, SIGINT or --max-sessions. Raises: SrsError."""
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(server.connection_failed)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.over.set)
     try:
         await server.start(host, port)
-        print(f"ready {host_port(server.endpoint.host, server.endpoint.port)}", flush=True)
+        print(_ready(server.endpoint), flush=True)
         await server.over.wait()
     finally:
         await server.stop()
 
 
+def _serve(argv: Sequence[str]) -> None:
+    args = server_parser().parse_args(argv)
+    host, port = read_host_port("--listen", args.listen)
+    behaviour, ports = read_behaviour(args), read_port_pairs(args.rtp_ports)
+    _allow_many_sockets()
+    asyncio.run(run(Server(behaviour, ports), host, port))
+
+
+def _make_ca(argv: Sequence[str]) -> None:
+    args = authority_parser().parse_args(argv)
+    if args.days < 1:
+        raise UsageError(f"--days {args.days}: not a number from 1")
+    hosts = tuple(args.host or DEFAULT_HOSTS)
+    for name in make_ca(args.folder, hosts, args.days, bad=args.bad):
+        print(args.folder / f"{name}.pem")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `siprec-srs`. Returns 0, 1 on an error, 2 on wrong usage."""
-    args = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        host, port = _host_port(args.listen)
-        behaviour, ports = _behaviour(args), _port_pairs(args.rtp_ports)
-        _allow_many_sockets()
-        asyncio.run(run(Server(behaviour, ports), host, port))
+        if words[:1] == ["make-ca"]:
+            _make_ca(words[1:])
+        else:
+            _serve(words)
     except UsageError as error:
         print(f"siprec-srs: {error}", file=sys.stderr)
         return 2

@@ -65,6 +65,13 @@ def _with_tag(to: str, tag: str) -> str:
     return f"{to};tag={tag}"
 
 
+def contact_of(flow: Flow, port: int) -> str:
+    """Write our Contact as whoever is at the other end of this flow can reach it."""
+    where = host_port(flow.local_host, port)
+    transport = f";transport={flow.transport.lower()}" if flow.transport != "UDP" else ""
+    return f"<sip:srs@{where}{transport}>;+sip.srs"
+
+
 def _target(message: Request | Response) -> str:
     contacts = message.values("Contact")
     try:
@@ -111,8 +118,10 @@ class Dialog:
     def next_hop(self) -> tuple[str, str, int]:
         """Return transport, host and port of the next hop. Raises: ParseError."""
         uri = parse_uri(parse_name_addr(self.routes[0]).uri if self.routes else self.target)
-        transport = "TCP" if uri.transport == "tcp" else "UDP"
-        return transport, uri.host, uri.port or 5060
+        transport = {"tcp": "TCP", "tls": "TLS"}.get(uri.transport, "UDP")
+        if uri.scheme == "sips":
+            transport = "TLS"
+        return transport, uri.host, uri.port or (5061 if transport == "TLS" else 5060)
 
     def request(
         self,

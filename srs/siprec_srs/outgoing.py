@@ -28,7 +28,7 @@ class Outgoing:
         self.is_inviting = False
 
     def use_when_unreachable(self, flow: Flow) -> None:
-        """Name the flow of the INVITE, taken when the remote target cannot be reached."""
+        """Name the flow of the SRC's last request; TLS stays on it, others when all else fails."""
         self._fallback = flow
 
     def send(
@@ -77,14 +77,19 @@ class Outgoing:
         )
 
     async def _flow(self) -> Flow | None:
+        known = self._fallback
         try:
-            return await self._environment.endpoint.flow_to(*self._dialog.next_hop())
+            hop = self._dialog.next_hop()
+            if known is not None and hop[0] == known.transport == "TLS" and known.is_open:
+                # The connection that the SRC opened, and whose certificate it checked.
+                return known
+            return await self._environment.endpoint.flow_to(*hop)
         except SrsError as error:
             self._summary.note(f"next hop of the dialog: {error}")
             return self._fallback
 
     def _via(self, flow: Flow) -> tuple[str, str, int]:
-        return flow.transport, flow.local_host, self._environment.endpoint.port
+        return flow.transport, flow.local_host, self._environment.endpoint.port_of(flow.transport)
 
     def _finish(
         self, method: str, entry: dict[str, Any], response: Response | None, done: Done | None

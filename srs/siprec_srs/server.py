@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
-from siprec_srs.address import host_port, parse_name_addr, parse_via
+from siprec_srs.access import Access, Verdict
+from siprec_srs.address import parse_name_addr, parse_via
 from siprec_srs.behaviour import Behaviour
 from siprec_srs.checks import missing_header, unknown_options, warning_headers
-from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, new_tag, reply
+from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, contact_of, new_tag, reply
 from siprec_srs.environment import Environment
 from siprec_srs.errors import ParseError
 from siprec_srs.message import Header, Request, Response, parse
@@ -17,6 +19,9 @@ from siprec_srs.summary import next_number, safe_name
 from siprec_srs.transaction import ServerTransaction, Timer, TransactionTable, server_key
 from siprec_srs.transport import Endpoint, Flow
 
+_DEATH_POLL_S = 0.05
+_RETRY_AFTER_S = 5
+
 DialogKey = tuple[str, str, str]
 
 
@@ -25,7 +30,8 @@ class Server:
 
     def __init__(self, behaviour: Behaviour, ports: PortPairs | None = None) -> None:
         self._behaviour = behaviour
-        self.endpoint = Endpoint(self._received)
+        self.endpoint = Endpoint(self._received, behaviour.tls)
+        self._access = Access(behaviour.access)
         self._environment = Environment(
             behaviour=behaviour,
             endpoint=self.endpoint,
@@ -37,6 +43,7 @@ class Server:
         self._pending: dict[int, Session] = {}
         self._ended = 0
         self._number = 1
+        self._death: Timer | None = None
         self.over = asyncio.Event()
 
     async def start(self, host: str, port: int) -> None:
@@ -44,9 +51,26 @@ class Server:
         self._behaviour.out.mkdir(parents=True, exist_ok=True)
         self._number = next_number(self._behaviour.out)
         await self.endpoint.start(host, port)
+        self._await_death()
+
+    def connection_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Take what the event loop complains of: a peer's bad handshake is no fault of ours."""
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            self._environment.tell("connection-failed", "-", error=str(error))
+        else:
+            loop.default_exception_handler(context)
+
+    def _await_death(self) -> None:
+        if self._behaviour.die_on is not None:
+            if self._behaviour.die_on.exists():
+                self._environment.die()
+            self._death = _schedule(_DEATH_POLL_S, self._await_death)
 
     async def stop(self) -> None:
         """Close every file and socket; live sessions end as `shutdown`, without BYE."""
+        if self._death is not None:
+            self._death.cancel()
         for session in list(self._sessions.values()):
             session.finish(ended_by="shutdown")
         await self._environment.stop_tasks()
@@ -129,7 +153,7 @@ class Server:
                 _respond(transaction, 481, "Call/Transaction Does Not Exist")
             elif options:
                 _respond(transaction, 420, "Bad Extension", _unsupported(options))
-            else:
+            elif not self._challenges(transaction):
                 session.request(transaction)
         elif request.method == "INVITE":
             self._invite(transaction, options)
@@ -137,13 +161,27 @@ class Server:
             _respond(transaction, 420, "Bad Extension", _unsupported(options))
         elif request.method == "OPTIONS":
             extra = (("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", SUPPORTED))
-            where = host_port(transaction.flow.local_host, self.endpoint.port)
-            contact = f"<sip:srs@{where}>;+sip.srs"
+            flow = transaction.flow
+            contact = contact_of(flow, self.endpoint.port_of(flow.transport))
             _respond(transaction, 200, "OK", (*extra, ("Contact", contact)))
         elif request.method in ("BYE", "UPDATE", "INFO"):
             _respond(transaction, 481, "Call/Transaction Does Not Exist")
         else:
             _respond(transaction, 405, "Method Not Allowed", (("Allow", ALLOW),))
+
+    def _challenges(self, transaction: ServerTransaction) -> bool:
+        """Answer 401 to a request inside the dialog when each must prove who sent it."""
+        if not self._behaviour.access.every_request:
+            return False
+        verdict = self._access.judge(transaction.request)
+        if verdict.status == 401:
+            self._challenge(transaction, verdict)
+        return verdict.status == 401
+
+    def _challenge(self, transaction: ServerTransaction, verdict: Verdict) -> None:
+        method, call_id = transaction.request.method, transaction.request.call_id
+        self._environment.tell("challenged", call_id, method=method, why=verdict.why)
+        _respond(transaction, 401, "Unauthorized", verdict.headers)
 
     def _session_of(self, request: Request) -> Session | None:
         local = parse_name_addr(request.need("To")).tag
@@ -151,6 +189,30 @@ class Server:
         return self._sessions.get((request.call_id, local, remote))
 
     def _invite(self, transaction: ServerTransaction, options: list[str]) -> None:
+        is_silent = self._behaviour.silent
+        verdict = Verdict() if is_silent else self._access.judge(transaction.request)
+        if verdict.status == 401:
+            # It only asks for credentials: no session yet, so no folder.
+            self._challenge(transaction, verdict)
+            return
+        session = self._new_session(transaction, verdict)
+        if verdict.status:
+            session.summary.note(verdict.why)
+            session.refuse(verdict.status, "Forbidden")
+        elif options and not is_silent:
+            session.summary.note(f"Require with unknown {', '.join(options)}")
+            session.refuse(420, "Bad Extension", _unsupported(options))
+        elif self._is_full() and not is_silent:
+            session.refuse(503, "Service Unavailable", (("Retry-After", str(_RETRY_AFTER_S)),))
+        else:
+            session.begin()
+
+    def _is_full(self) -> bool:
+        """Tell whether there are more sessions, the newest included, than we may have."""
+        live = sum(not session.is_over for session in self._sessions.values())
+        return bool(self._behaviour.capacity) and live > self._behaviour.capacity
+
+    def _new_session(self, transaction: ServerTransaction, verdict: Verdict) -> Session:
         folder = self._behaviour.out / f"{self._number}-{safe_name(transaction.request.call_id)}"
         self._number += 1
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,15 +221,13 @@ class Server:
             folder=folder,
             transaction=transaction,
             on_over=self._over,
+            hidden=self._access.hidden_headers,
+            proof=verdict.proof,
         )
         dialog = session.dialog
         self._sessions[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session
         self._pending[id(transaction)] = session
-        if options and not self._behaviour.silent:
-            session.summary.note(f"Require with unknown {', '.join(options)}")
-            session.refuse(420, "Bad Extension", _unsupported(options))
-        else:
-            session.begin()
+        return session
 
     def _cancel(self, transaction: ServerTransaction) -> None:
         invite = self._table.find_invite(transaction.request)

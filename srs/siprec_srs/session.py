@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from siprec_srs.address import host_port
 from siprec_srs.agreement import Agreement
 from siprec_srs.behaviour import Behaviour
 from siprec_srs.checks import Findings, examine_change, examine_invite, warning_headers
-from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, Dialog, reply
+from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, Dialog, contact_of, reply
 from siprec_srs.environment import Environment
 from siprec_srs.media import Media
 from siprec_srs.message import Header, Request, Response
@@ -28,6 +27,7 @@ class Session:
     """Made by the server for an INVITE without To tag; the server then calls `begin`.
 
     on_over: called once when the files are complete and nothing of ours is outstanding.
+    hidden: headers, in lower case, whose values are secrets. proof: how the SRC proved itself.
     """
 
     def __init__(
@@ -37,6 +37,8 @@ class Session:
         folder: Path,
         transaction: ServerTransaction,
         on_over: Callable[["Session"], None],
+        hidden: frozenset[str] = frozenset(),
+        proof: str | None = None,
     ) -> None:
         invite = transaction.request
         flow = transaction.flow
@@ -44,8 +46,11 @@ class Session:
         self._behaviour: Behaviour = environment.behaviour
         self.invite = transaction
         self._on_over = on_over
-        self.dialog = Dialog.of(invite, _contact(flow, environment.endpoint.port))
-        self.summary = _summary(folder, invite)
+        self.dialog = Dialog.of(
+            invite, contact_of(flow, environment.endpoint.port_of(flow.transport))
+        )
+        self.summary = Summary.of(folder, invite, hidden)
+        self.summary.verify(flow, proof)
         self.media = Media(
             folder=folder,
             behaviour=self._behaviour,
@@ -221,6 +226,7 @@ class Session:
             self.summary.note(f"{method} with CSeq {number} after {self.dialog.remote_cseq}")
             return
         self.dialog.remote_cseq = number
+        self.outgoing.use_when_unreachable(transaction.flow)
         if method == "BYE":
             self._bye(transaction)
         elif self._is_over:
@@ -359,6 +365,11 @@ class Session:
             reply(request, status, reason, flow=flow, to_tag=tag, extra=extra, body=body)
         )
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether the dialog has ended, or never began."""
+        return self._is_over
+
     def _later(self, delay_s: float, action: Callable[[], None]) -> None:
         self._timers.append(self._environment.schedule(delay_s, action))
 
@@ -369,21 +380,3 @@ class Session:
             repeater.stop()
         self._timers.clear()
         self._timer.stop()
-
-
-def _contact(flow: Flow, port: int) -> str:
-    where = host_port(flow.local_host, port)
-    transport = ";transport=tcp" if flow.transport == "TCP" else ""
-    return f"<sip:srs@{where}{transport}>;+sip.srs"
-
-
-def _summary(folder: Path, invite: Request) -> Summary:
-    return Summary(
-        folder=folder,
-        call_id=invite.call_id,
-        from_=invite.get("From"),
-        to=invite.get("To"),
-        user_agent=invite.get("User-Agent"),
-        headers=[[name, value] for name, value in invite.headers],
-        started=iso(time.time()),
-    )

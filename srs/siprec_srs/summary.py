@@ -3,12 +3,15 @@
 import json
 import os
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from siprec_srs.message import Request
 from siprec_srs.metadata import Verdict
+from siprec_srs.transport import Flow
 
 
 def iso(seconds: float) -> str:
@@ -55,6 +58,34 @@ class Summary:
     parameters: list[list[str]] = field(default_factory=list)
     sent_requests: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    verified: dict[str, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folder: Path, invite: Request, hidden: frozenset[str]) -> "Summary":
+        """Begin the summary of a session; the values of `hidden` headers are left out."""
+        return cls(
+            folder=folder,
+            call_id=invite.call_id,
+            from_=invite.get("From"),
+            to=invite.get("To"),
+            user_agent=invite.get("User-Agent"),
+            headers=[
+                [name, "(hidden)" if name.lower() in hidden else value]
+                for name, value in invite.headers
+            ],
+            started=iso(time.time()),
+        )
+
+    def verify(self, flow: Flow, proof: str | None) -> None:
+        """Write down how the INVITE came, and how its sender proved who it is."""
+        tls = flow.tls
+        self.verified = {
+            "transport": flow.transport,
+            "tls_version": tls.version if tls is not None else None,
+            "cipher": tls.cipher if tls is not None else None,
+            "client_certificate": tls.client_certificate if tls is not None else None,
+            "authentication": proof,
+        }
 
     def note(self, problem: str) -> None:
         """Write down an oddity, each only once."""
@@ -97,6 +128,7 @@ class Summary:
             "parameters": self.parameters,
             "sent_requests": self.sent_requests,
             "problems": self.problems,
+            "verified": self.verified,
             "headers": self.headers,
         }
 

@@ -1,13 +1,15 @@
-"""SIP over UDP and TCP on one port (RFC 3261 §18). Bytes in, bytes out; no SIP logic."""
+"""SIP over UDP and TCP on one port, and TLS on another (RFC 3261 §18). No SIP logic."""
 
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Protocol, cast
 
 from siprec_srs.errors import ParseError, SrsError
 from siprec_srs.message import StreamFramer
+from siprec_srs.tls import TlsFacts, TlsPolicy, client_context, server_context
 
 Address = tuple[str, int]
 _BUFFER_BYTES = 4_194_304
@@ -19,7 +21,7 @@ class Flow(Protocol):
 
     @property
     def transport(self) -> str:
-        """Return `UDP` or `TCP`."""
+        """Return `UDP`, `TCP` or `TLS`."""
 
     @property
     def peer(self) -> Address:
@@ -28,6 +30,14 @@ class Flow(Protocol):
     @property
     def local_host(self) -> str:
         """Return our own address as the peer sees it."""
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """Return what is known of the TLS connection, None for none."""
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether something sent now has a chance to arrive."""
 
     def send(self, data: bytes, to: Address | None = None) -> None:
         """Send back; `to` matters for UDP only."""
@@ -48,6 +58,8 @@ class UdpFlow:
     """A datagram's peer."""
 
     transport = "UDP"
+    tls: TlsFacts | None = None
+    is_open = True
 
     def __init__(self, channel: asyncio.DatagramTransport, peer: Address, bound: str) -> None:
         self._channel = channel
@@ -84,12 +96,12 @@ class _UdpSide(asyncio.DatagramProtocol):
 
 
 class TcpFlow(asyncio.Protocol):
-    """One TCP connection, either way."""
+    """One TCP or TLS connection, either way."""
 
-    transport = "TCP"
-
-    def __init__(self, endpoint: "Endpoint") -> None:
+    def __init__(self, endpoint: "Endpoint", transport: str = "TCP") -> None:
         self._endpoint = endpoint
+        self.transport = transport
+        self.tls: TlsFacts | None = None
         self._framer = StreamFramer()
         self._channel: asyncio.Transport | None = None
         self.peer: Address = ("", 0)
@@ -101,6 +113,8 @@ class TcpFlow(asyncio.Protocol):
             self._channel = transport
             self.peer = transport.get_extra_info("peername")[:2]
             self.local_host = transport.get_extra_info("sockname")[0]
+            secured = transport.get_extra_info("ssl_object")
+            self.tls = TlsFacts.of(secured) if secured is not None else None
             self._endpoint.connections[self.peer] = self
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -137,12 +151,21 @@ class TcpFlow(asyncio.Protocol):
         if self._channel is not None:
             self._channel.close()
 
+    def abort(self) -> None:
+        """Close the connection now: a TLS peer may take its time to say goodbye."""
+        if self._channel is not None:
+            self._channel.abort()
+
 
 class Endpoint:
     """Our side of SIP. `received` is called for each message with its flow."""
 
-    def __init__(self, received: Received) -> None:
+    def __init__(self, received: Received, tls: TlsPolicy | None = None) -> None:
         self.received = received
+        self.tls_host = ""
+        self.tls_port = 0
+        self._tls = tls
+        self._tls_server: asyncio.Server | None = None
         self.host = ""
         self.port = 0
         self.connections: dict[Address, TcpFlow] = {}
@@ -157,12 +180,30 @@ class Endpoint:
         for _ in range(20):
             try:
                 await self._bind(host, port)
-                return
+                break
             except OSError as error:
                 self.close()
                 if port:
                     raise SrsError(f"cannot listen on {host}:{port}: {error}") from error
-        raise SrsError(f"no port on {host} is free for both UDP and TCP")
+        else:
+            raise SrsError(f"no port on {host} is free for both UDP and TCP")
+        if self._tls is not None:
+            await self._listen_tls(self._tls)
+
+    async def _listen_tls(self, tls: TlsPolicy) -> None:
+        context = server_context(tls)
+        loop = asyncio.get_running_loop()
+        try:
+            self._tls_server = await loop.create_server(
+                lambda: TcpFlow(self, "TLS"), tls.host, tls.port, backlog=512, ssl=context
+            )
+        except OSError as error:
+            raise SrsError(f"cannot listen on {tls.host}:{tls.port}: {error}") from error
+        self.tls_host, self.tls_port = self._tls_server.sockets[0].getsockname()[:2]
+
+    def port_of(self, transport: str) -> int:
+        """Return the port we listen on for this transport."""
+        return self.tls_port if transport == "TLS" else self.port
 
     async def _bind(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -191,19 +232,36 @@ class Endpoint:
                     raise SrsError("not listening")
                 return UdpFlow(self._udp, peer, self.host)
             known = self.connections.get(peer)
-            if known is not None and known.is_open:
+            if known is not None and known.is_open and known.transport == transport:
                 return known
-            connect = loop.create_connection(lambda: TcpFlow(self), *peer)
-            _, flow = await asyncio.wait_for(connect, _CONNECT_S)
-            return flow
+            return await asyncio.wait_for(self._connect(transport, host, peer), _CONNECT_S)
         except (OSError, TimeoutError) as error:
             raise SrsError(f"cannot reach {host}:{port} over {transport}: {error}") from error
+
+    async def _connect(self, transport: str, host: str, peer: Address) -> Flow:
+        context: ssl.SSLContext | None = None
+        if transport == "TLS":
+            if self._tls is None:
+                raise SrsError("no certificate for a TLS connection")
+            context = client_context(self._tls)
+        loop = asyncio.get_running_loop()
+        _, flow = await loop.create_connection(
+            lambda: TcpFlow(self, transport),
+            *peer,
+            ssl=context,
+            server_hostname=host if context is not None else None,
+        )
+        return flow
 
     def close(self) -> None:
         """Close the sockets."""
         for flow in list(self.connections.values()):
-            flow.close()
-        if self._server is not None:
-            self._server.close()
+            if flow.transport == "TLS":
+                flow.abort()
+            else:
+                flow.close()
+        for server in (self._server, self._tls_server):
+            if server is not None:
+                server.close()
         if self._udp is not None:
             self._udp.close()

@@ -31,8 +31,8 @@ class Srs:
         ready = self.process.stdout.readline().split()
         assert ready, self.process.communicate()[1]
         assert ready[0] == "ready"
-        host, _, port = ready[1].rpartition(":")
-        self.address = (host, int(port))
+        self.address = _address(ready[1])
+        self.tls_address = _address(ready[3]) if ready[2:3] == ["tls"] else None
 
     def summaries(self) -> list[dict[str, Any]]:
         """Read every summary there is, in the order of the sessions."""
@@ -65,6 +65,11 @@ class Srs:
         assert "Warning: unclosed" not in err
         assert self.process.returncode == 0
         return out, err
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 StartSrs = Callable[..., Srs]

@@ -1,6 +1,7 @@
 """A tiny SIP client in the role of an SRC: blocking sockets, one dialog, no timers."""
 
 import socket
+import ssl
 import struct
 import time
 import uuid
@@ -15,11 +16,23 @@ Message = Request | Response
 
 
 class SrcClient:
-    """Speaks to one SRS. Every wait ends after `timeout_s` with a TimeoutError."""
+    """Speaks to one SRS. Every wait ends after `timeout_s` with a TimeoutError.
 
-    def __init__(self, srs: tuple[str, int], *, tcp: bool = False, timeout_s: float = 5.0) -> None:
+    tls: makes the connection a TLS one. Raises: OSError when it cannot be made.
+    """
+
+    def __init__(
+        self,
+        srs: tuple[str, int],
+        *,
+        tcp: bool = False,
+        tls: ssl.SSLContext | None = None,
+        timeout_s: float = 5.0,
+    ) -> None:
         self.srs = srs
-        self.tcp = tcp
+        self.tcp = tcp or tls is not None
+        self.transport = "TLS" if tls is not None else "TCP" if tcp else "UDP"
+        self.contact_uri = ""
         self.call_id = f"{uuid.uuid4().hex}@test"
         self.from_tag = uuid.uuid4().hex[:8]
         self.to_tag = ""
@@ -28,13 +41,9 @@ class SrcClient:
         self.remote_target = f"sip:srs@{srs[0]}:{srs[1]}"
         self._framer = StreamFramer()
         self._ready: list[bytes] = []
-        kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
-        self.socket = socket.socket(socket.AF_INET, kind)
-        self.socket.settimeout(timeout_s)
-        if tcp:
-            self.socket.connect(srs)
-        else:
-            self.socket.bind(("127.0.0.1", 0))
+        self.socket = _connect(srs, self.transport, timeout_s)
+        if tls is not None:
+            self.socket = _secure(self.socket, tls, srs[0])
         self.port = int(self.socket.getsockname()[1])
         self.media = [_media_socket() for _ in range(2)]
 
@@ -90,10 +99,9 @@ class SrcClient:
 
     def headers(self, method: str, cseq: int, branch: str) -> list[tuple[str, str]]:
         """Write the headers that every request has."""
-        transport = "TCP" if self.tcp else "UDP"
         to = f"<sip:srs@127.0.0.1>{f';tag={self.to_tag}' if self.to_tag else ''}"
         return [
-            ("Via", f"SIP/2.0/{transport} 127.0.0.1:{self.port};branch={branch};rport"),
+            ("Via", f"SIP/2.0/{self.transport} 127.0.0.1:{self.port};branch={branch};rport"),
             ("Max-Forwards", "70"),
             ("From", f'"SRC" <sip:src@127.0.0.1>;tag={self.from_tag}'),
             ("To", to),
@@ -104,7 +112,9 @@ class SrcClient:
     @property
     def contact(self) -> str:
         """Return our Contact."""
-        transport = ";transport=tcp" if self.tcp else ""
+        if self.contact_uri:
+            return f"<{self.contact_uri}>;+sip.src"
+        transport = f";transport={self.transport.lower()}" if self.tcp else ""
         return f"<sip:src@127.0.0.1:{self.port}{transport}>;+sip.src"
 
     def build(
@@ -222,6 +232,25 @@ class SrcClient:
             rtp.sendto(head + payload, ("127.0.0.1", port))
             seq, ts = seq + 1, ts + len(payload)
         return seq, ts
+
+
+def _connect(srs: tuple[str, int], transport: str, timeout_s: float) -> socket.socket:
+    kind = socket.SOCK_DGRAM if transport == "UDP" else socket.SOCK_STREAM
+    made = socket.socket(socket.AF_INET, kind)
+    made.settimeout(timeout_s)
+    if transport == "UDP":
+        made.bind(("127.0.0.1", 0))
+    else:
+        made.connect(srs)
+    return made
+
+
+def _secure(plain: socket.socket, tls: ssl.SSLContext, host: str) -> socket.socket:
+    try:
+        return tls.wrap_socket(plain, server_hostname=host)
+    except OSError:
+        plain.close()
+        raise
 
 
 def _media_socket() -> tuple[socket.socket, socket.socket]:
