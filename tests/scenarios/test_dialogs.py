@@ -5,7 +5,7 @@ import pytest
 from siprec.model import StreamState
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.stage import RECORD, Stage, dial
-from tests.scenarios.talk import talk
+from tests.scenarios.talk import Talk, talk
 
 pytestmark = pytest.mark.daemon
 
@@ -109,8 +109,9 @@ def test_codec_change_by_reinvite_gives_the_recorder_what_it_negotiated(
     talk(*pair)
     pcmu = "0 PCMU/8000"
     reinvite(caller, callee, caller.sdp(payload=pcmu), callee.sdp(payload=pcmu))
-    talk(*pair, payload_type=0)
-    talk(*pair, payload_type=0)
+    with Talk(*pair, payload_type=0) as talking:
+        talking.go_on(40)
+    assert talking.lost == ([], [])
     packets = end(stage, pair)
     # Until the answer is given again to rtpengine, some milliseconds, it forks the new codec.
     assert all(track["8"] >= 40 and track.get("0", 0) <= 5 for track in packets)
