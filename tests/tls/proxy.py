@@ -1,5 +1,6 @@
 """The TLS proxy as a process of its own, on ports of a test's own."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from tests.scenarios.wire import Address
 from tests.tls.certificates import Identity
 
 CONF = Path(__file__).parents[2] / "kamailio-tls.cfg"
-_STOP_S = 10.0
+_STOP_S = 3.0
 # As /proc/net/tcp has them.
 ESTABLISHED, CLOSE_WAIT = "01", "08"
 
@@ -68,12 +69,11 @@ class TlsProxy:
         """Give the command line, as docs/tls.md has it."""
         host, port = self.inside
         command = ["/usr/sbin/kamailio", "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "64", "-M", "8"]
-        command += ["-f", str(CONF), "-A", "LOG_LEVEL=2", "-A", "TCP_WORKERS=2", "-n", "1"]
+        command += ["-f", str(CONF), "-A", "LOG_LEVEL=2", "-n", "1"]
         strings = {"TLS_CONFIG": str(self._tls_cfg), **self._defines}
         for name, value in strings.items():
             command += ["-A", f'{name}="{value}"']
-        command += ["-l", f"udp:{host}:{port}", "-l", f"tcp:{host}:{port}"]
-        command += ["-l", f"tls:{self.outside[0]}:{self.outside[1]}"]
+        command += ["-l", f"udp:{host}:{port}", "-l", f"tls:{self.outside[0]}:{self.outside[1]}"]
         return [*command, "-Y", str(self._folder), "-P", str(self._folder / "kamailio.pid")]
 
     @property
@@ -112,19 +112,21 @@ class TlsProxy:
         assert self._process is not None
         # Without their parent its children would go on.
         for pid in (*descendants(self.pid), self.pid):
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait(_STOP_S)
 
     def stop(self) -> None:
         """End it."""
-        if self._process is None or self._process.poll() is not None:
+        if not self.is_running():
             return
+        assert self._process is not None
         self._process.terminate()
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(_STOP_S)
+            # A child that had only just begun misses the signal, and is waited for.
+            self.kill()
 
     def _listens(self) -> bool:
         assert self.is_running(), f"the TLS proxy has ended:\n{self.log}"
