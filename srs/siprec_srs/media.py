@@ -215,6 +215,11 @@ class Media:
         times = [t.receiver.first_arrival for t in self.tracks if t.receiver.packets]
         return min(times) + self._epoch if times else None
 
+    @property
+    def secured(self) -> list[str]:
+        """Return the labels of the m-lines that have keys, in order."""
+        return [track.label for track in self.tracks if track.guard and track.guard.rtp.has_keys]
+
     def close(self) -> None:
         """Close sockets and files and write what needs the whole: stereo.wav, the raw files."""
         for track in self.tracks:

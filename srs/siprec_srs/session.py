@@ -68,6 +68,7 @@ class Session:
         self._timers: list[Timer] = []
         self._has_media = self._is_recording = self._is_over = self._told_over = False
         self._pending_bye = False
+        self._secured: list[str] = []
         self._final_state = "ended"
 
     # ------------------------------------------------------------- the first INVITE
@@ -336,6 +337,7 @@ class Session:
     def _tick(self) -> None:
         self.media.tick()
         self._first_media()
+        self._new_keys()
         self._later(_TICK_S, self._tick)
 
     def _first_media(self) -> None:
@@ -343,6 +345,12 @@ class Session:
         if at is not None and not self._has_media:
             self._has_media = True
             self._environment.tell("first-media", self.dialog.call_id, first_packet=iso(at))
+            self.write()
+
+    def _new_keys(self) -> None:
+        if self._secured != self.media.secured:
+            self._secured = self.media.secured
+            self._environment.tell("secured", self.dialog.call_id, labels=self._secured)
             self.write()
 
     def write(self) -> None:

@@ -8,7 +8,7 @@ from siprec_srs.message import Response
 from tests.srs.conftest import StartSrs
 from tests.srs.dtls_client import DtlsPeer
 from tests.srs.secure_media import crypto_line, frame, rtp, sealer, secure_offer
-from tests.srs.src_client import SrcClient, ports_of, until
+from tests.srs.src_client import SrcClient, ports_of
 
 DTLS = "UDP/TLS/RTP/SAVP"
 CM_80 = "SRTP_AES128_CM_SHA1_80"
@@ -144,10 +144,9 @@ def test_lost_client_hello_is_repeated(start_srs: StartSrs) -> None:
         secrets = peer.shake(through, _rtp_address(answer), is_active=False, profiles=CM_80)
         seal = sealer(SUITE_OF[CM_80], secrets.ours)
         through.sendto(seal(rtp(1, frame(1))), _rtp_address(answer))
-        for _ in until(5):
-            if srs.summaries()[-1]["labels"]["1"]["packets"]:
-                break
+        srs.summary(lambda now: now["labels"]["1"]["srtp"]["suite"] == SUITE_OF[CM_80])
         src.bye()
+    assert srs.ended()["labels"]["1"]["packets"] == 1
 
 
 @pytest.mark.parametrize(
