@@ -29,9 +29,13 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailed:
-    """A call ended before an answer; `call.end_reason` says how."""
+    """A call ended before an answer; `call.end_reason` says how.
+
+    `media_released` tells whether the proxy already made rtpengine forget the call.
+    """
 
     call: Call
+    media_released: bool = True
     notices: tuple[Notice, ...] = ()
 
 
@@ -45,13 +49,17 @@ class CallChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByeAnswered:
-    """The final reply (`status`) to a BYE of the call. The tags are the BYE's own."""
+    """The final reply (`status`) to a BYE of the call. The tags are the BYE's own.
+
+    `media_released` tells whether the proxy already made rtpengine forget the call.
+    """
 
     call_sid: str
     from_tag: str
     to_tag: str
     status: int
     at_ms: int
+    media_released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

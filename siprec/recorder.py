@@ -103,9 +103,8 @@ class Recorder:
         match entry:
             case i.CallAnswered():
                 self._answered(shard, entry, connector_of, now_ms)
-            case i.CallFailed(call=call, notices=notices):
-                self._changes.retired[call.sid] = CallFile(shard, call)
-                self._notices(shard, call, notices, now_ms)
+            case i.CallFailed():
+                self._failed(shard, entry, now_ms)
             case i.CallChanged(call_sid=sid):
                 self._for_each_stream(sid, e.CallReoffered(), now_ms)
             case i.ByeAnswered():
@@ -188,6 +187,12 @@ class Recorder:
         if early_end is not None:
             self._bye_answered(early_end, now_ms)
 
+    def _failed(self, shard: int, entry: i.CallFailed, now_ms: int) -> None:
+        self._changes.retired[entry.call.sid] = CallFile(shard, entry.call)
+        self._notices(shard, entry.call, entry.notices, now_ms)
+        if not entry.media_released:
+            self._changes.orphans.append(entry.call)
+
     def _bye_answered(self, entry: i.ByeAnswered, now_ms: int) -> None:
         file = self._files.get(entry.call_sid)
         if file is None:
@@ -199,8 +204,8 @@ class Recorder:
         if {entry.from_tag, entry.to_tag} != tags:
             return
         self.end_call(entry.call_sid, "bye", now_ms)
-        if entry.status >= 300:
-            # The proxy releases the media of a call itself only at a 2xx to BYE.
+        if not entry.media_released:
+            # Not at a refused BYE, and not when rtpengine did not answer the proxy.
             self._changes.orphans.append(file.call)
 
     def _start_ordered(

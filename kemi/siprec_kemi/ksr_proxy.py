@@ -76,10 +76,10 @@ def offer_media(instance: int, flags: str) -> bool:
     return int(KSR.rtpengine.rtpengine_offer(flags)) > 0
 
 
-def release_media(instance: int) -> None:
-    """Let rtpengine forget the call."""
+def release_media(instance: int) -> bool:
+    """Let rtpengine forget the call; False when it did not answer."""
     KSR.rtpengine.set_rtpengine_set(instance)
-    KSR.rtpengine.rtpengine_delete("")
+    return int(KSR.rtpengine.rtpengine_delete("")) > 0
 
 
 def has_sdp() -> bool:

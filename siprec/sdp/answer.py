@@ -82,6 +82,11 @@ def _verdict(index: int, offered: Media, media: Media | None) -> str:
     # c=0.0.0.0 is hold as RFC 2543 had it (RFC 3264 §8.4).
     if address.is_unspecified or media.direction not in _RECEIVES:
         return "inactive"
+    ours = numeric_address(offered.connection)
+    if ours is not None and ours.version != address.version:
+        # rtpengine sends from the offered port, and cannot change its family.
+        wanted = f"m-line {index + 1} wants media at IPv{address.version}"
+        raise SdpError(f"{wanted}, rtpengine sends it by IPv{ours.version}")
     if address.is_multicast or str(address) == "255.255.255.255":
         raise SdpError(f"m-line {index + 1} wants media at {address}, which is no single host")
     return "accepted"

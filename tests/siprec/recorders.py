@@ -71,9 +71,14 @@ def stop(recorder: Recorder, stream_sid: str) -> Verdict:
 
 
 def bye(recorder: Recorder, call: Call, tags: str = "ab", status: int = 200) -> None:
-    """Let a BYE with these tags, a letter each, have its final reply."""
+    """Let a BYE with these tags, a letter each, have its final reply, as the proxy reports it."""
     entry = i.ByeAnswered(
-        call_sid=call.sid, from_tag=tags[0], to_tag=tags[1], status=status, at_ms=NOW_MS
+        call_sid=call.sid,
+        from_tag=tags[0],
+        to_tag=tags[1],
+        status=status,
+        at_ms=NOW_MS,
+        media_released=status < 300,
     )
     recorder.apply(SHARD, entry, connector_of, NOW_MS)
 

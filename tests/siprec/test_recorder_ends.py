@@ -46,6 +46,18 @@ def test_bye_that_was_refused_ends_the_call_and_leaves_its_media_to_us() -> None
     assert [orphan.sid for orphan in recorder.take_changes().orphans] == [call.sid]
 
 
+@pytest.mark.parametrize("released", [True, False])
+def test_call_that_failed_leaves_us_the_media_that_the_proxy_could_not_release(
+    released: bool,
+) -> None:
+    recorder = make_recorder()
+    entry = i.CallFailed(call=make_call(), media_released=released)
+    recorder.apply(SHARD, entry, connector_of, NOW_MS)
+    changes = recorder.take_changes()
+    assert len(changes.retired) == 1
+    assert len(changes.orphans) == (0 if released else 1)
+
+
 @pytest.mark.parametrize("tags", ["ax", "xb", "aa"])
 def test_bye_with_other_tags_ends_nothing(tags: str) -> None:
     recorder = make_recorder()

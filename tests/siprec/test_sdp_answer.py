@@ -57,6 +57,12 @@ def test_check_answer_of_an_srs_that_waits_is_inactive(block: tuple[str, ...]) -
     assert [m.port for m in parse(checked.sdp).media] == [0, 0]
 
 
+def test_check_answer_of_the_other_address_family_is_refused() -> None:
+    line = ("m=audio 4000 RTP/AVP 8", "c=IN IP6 2001:db8::1")
+    with pytest.raises(SdpError, match="wants media at IPv6, rtpengine sends it by IPv4"):
+        check_answer(_offer(), _answer(*line, *line))
+
+
 def test_check_answer_with_fewer_m_lines_refuses_the_rest() -> None:
     checked = check_answer(_offer(), _answer(*GOOD))
     assert (checked.accepted, checked.refused) == (("1",), ("2",))

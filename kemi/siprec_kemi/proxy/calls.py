@@ -214,10 +214,9 @@ class Calls:
         ksr.reply(status, reason)
 
     def _give_up(self, invitation: Invitation, reason: str) -> None:
-        if invitation.media:
-            self._media.release(invitation.instance)
+        released = not invitation.media or self._media.release(invitation.instance)
         if reason not in map(str, CHALLENGES) and claim_report():
-            self._reports.failed(invitation, reason)
+            self._reports.failed(invitation, reason, media_released=released)
 
 
 def _party(header: str, tag: str) -> Party:

@@ -87,13 +87,17 @@ class Dialogs:
         path = _path()
         if path is None or status in CHALLENGES:
             return
-        from_tag, to_tag = ksr.text("$ft"), ksr.text("$tt")
-        self._reports.bye_answered(path.call_sid, from_tag=from_tag, to_tag=to_tag, status=status)
         # Only who shares the dialog answers a BYE with 2xx. After another final reply the
         # controller, which knows the tags, releases the media: rtpengine deletes the call
         # for any From tag as long as the To tag is right.
-        if 200 <= status < 300:
-            self._media.release(path.instance)
+        released = 200 <= status < 300 and self._media.release(path.instance)
+        self._reports.bye_answered(
+            path.call_sid,
+            from_tag=ksr.text("$ft"),
+            to_tag=ksr.text("$tt"),
+            status=status,
+            media_released=released,
+        )
 
     def _without_route(self, method: str) -> None:
         if method == "ACK":

@@ -48,7 +48,6 @@ class Media:
         if instance < len(self._addresses):
             ksr_proxy.manage_media(instance, FLAGS)
 
-    def release(self, instance: int) -> None:
-        """Let rtpengine forget the call; deadlines there end what this misses."""
-        if instance < len(self._addresses):
-            ksr_proxy.release_media(instance)
+    def release(self, instance: int) -> bool:
+        """Let rtpengine forget the call; False when that must be done by another."""
+        return instance < len(self._addresses) and ksr_proxy.release_media(instance)

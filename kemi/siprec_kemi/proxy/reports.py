@@ -40,16 +40,21 @@ class Reports:
         )
         self._report(call.sid, CallAnswered(call=call, orders=invitation.orders, notices=notices))
 
-    def failed(self, invitation: Invitation, reason: str) -> None:
+    def failed(self, invitation: Invitation, reason: str, *, media_released: bool) -> None:
         """Report a call that ended before an answer."""
         call = replace(invitation.call, ended_ms=now_ms(), end_reason=reason)
-        self._report(call.sid, CallFailed(call=call, notices=invitation.notices))
+        self._report(
+            call.sid,
+            CallFailed(call=call, notices=invitation.notices, media_released=media_released),
+        )
 
     def changed(self, call_sid: str) -> None:
         """Report that the media of a call was renegotiated."""
         self._report(call_sid, CallChanged(call_sid=call_sid, at_ms=now_ms()))
 
-    def bye_answered(self, call_sid: str, *, from_tag: str, to_tag: str, status: int) -> None:
+    def bye_answered(
+        self, call_sid: str, *, from_tag: str, to_tag: str, status: int, media_released: bool
+    ) -> None:
         """Report the final reply to a BYE."""
         self._report(
             call_sid,
@@ -59,6 +64,7 @@ class Reports:
                 to_tag=to_tag,
                 status=status,
                 at_ms=now_ms(),
+                media_released=media_released,
             ),
         )
 
