@@ -68,8 +68,8 @@ class TlsProxy:
     def command(self) -> list[str]:
         """Give the command line, as docs/tls.md has it."""
         host, port = self.inside
-        command = ["/usr/sbin/kamailio", "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "256", "-M", "8"]
-        command += ["-f", str(CONF), "-A", "LOG_LEVEL=2", "-n", "1"]
+        command = ["/usr/sbin/kamailio", "-DD", "-E", "-x", "fm", "-X", "fm"]
+        command += ["-m", "256", "-M", "8", "-f", str(CONF), "-A", "LOG_LEVEL=2", "-n", "1"]
         strings = {"TLS_CONFIG": str(self._tls_cfg), **self._defines}
         for name, value in strings.items():
             command += ["-A", f'{name}="{value}"']

@@ -8,8 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.scenarios.polling import poll
+from tests.scenarios.sip_text import Message
 from tests.scenarios.wire import Address
-from tests.tls.site import Site, way
+from tests.tls.site import Site
+from tests.tls.tls_wire import TlsPhone
 
 pytestmark = pytest.mark.daemon
 
@@ -73,12 +76,26 @@ def _throw(at: Address, chance: random.Random) -> None:
         chance.choice(KINDS)(plain, chance)
 
 
+def _probe(site: Site, srs: TlsPhone) -> Message:
+    site.src.probe(site.route(srs.tls.address))
+
+    def reply() -> Message | None:
+        request = srs.next(0.01)
+        if request is not None:
+            # The connection may be lost by now.
+            with contextlib.suppress(OSError):
+                srs.reply(request, 200, "OK")
+        return site.src.next(0.01)
+
+    return poll(reply)
+
+
 def test_garbage_on_the_port_recorder_still_reached(site: Site) -> None:
+    """OpenSSL takes an error of one connection for another's: one may be lost, and is made anew."""
     srs = site.srs()
     chance = random.Random(20)
-    first = way(site.probe(srs))
     for _ in range(PIECES // 20):
         for _ in range(20):
             _throw(site.proxy.outside, chance)
-        assert way(site.probe(srs)) == first
+        poll(lambda: _probe(site, srs).status == 200)
     assert site.proxy.is_running()

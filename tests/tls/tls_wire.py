@@ -20,7 +20,6 @@ class TlsWire(TcpWire):
         self.names_asked: list[str | None] = []
         self._server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._server.load_cert_chain(identity.certificate, identity.key)
-        # TLS 1.3 tells a client too late that its certificate is missing.
         self._server.sni_callback = self._note_name
         if trusted is not None:
             self._server.load_verify_locations(trusted)
