@@ -25,7 +25,7 @@ class Proxy:
 
     @ksr.hook
     def child_init(self, rank: int) -> None:
-        """Build what a worker needs; nothing connects before it is used."""
+        """Build what a worker needs; those that carry calls connect to Redis at once."""
         runtime = self._runtime
         settings = runtime.settings
         url, prefix = settings.redis.url or "", settings.redis.prefix
@@ -34,6 +34,8 @@ class Proxy:
         media = Media(settings.rtpengine.ng)
         reports = Reports(self._outbox, url, prefix, self._breaker)
         documents = Documents(url, prefix, self._breaker)
+        if rank > 0:
+            documents.warm_up()
         self._calls = Calls(runtime, documents, media, policy, reports)
         self._dialogs = Dialogs(key, media, reports)
         self._entrance = Entrance(key, self._calls, self._dialogs, policy)

@@ -43,14 +43,18 @@ def redis_errors() -> Iterator[None]:
         raise StoreUnavailable(f"Redis: {error}") from error
 
 
-def connect(url: str, *, timeout_s: float = 5.0) -> Client:
-    """Open a client without retries and with one time limit (s) for connect and reply."""
+def connect(url: str, *, timeout_s: float = 5.0, connect_s: float | None = None) -> Client:
+    """Open a client without retries.
+
+    `timeout_s` limits the wait for each reply, `connect_s` (`timeout_s` when unset) that for
+    a connection.
+    """
     return redis.Redis.from_url(
         url,
         decode_responses=True,
         protocol=2,
         socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
+        socket_connect_timeout=timeout_s if connect_s is None else connect_s,
         retry=Retry(NoBackoff(), 0),
     )
 

@@ -36,7 +36,7 @@ class OpenDocuments(Documents):
     def lose_redis(self, prefix: str) -> None:
         """Let Redis be away from now on."""
         self.close()
-        self._store = Store.connect(AWAY, prefix, timeout_s=module.TIMEOUT_S)
+        self._store = Store.connect(AWAY, prefix, timeout_s=module.REPLY_S)
 
     def close(self) -> None:
         """Close the connection."""

@@ -58,7 +58,7 @@ def test_src_role_killed_mid_call_records_on_and_ends_with_bye(tmp_path: Path, v
             if victim == "a controller":
                 victims = sorted(controllers(stage))[:1]
             kill(victims)
-            poll(lambda: stage.stack.pids("src") and stage.stack.pids("src")[0] != old[0])
+            poll(lambda: (new := stage.stack.pids("src")) and new[0] != old[0])
             poll(lambda: len(controllers(stage)) == 2 and all_shards_are_owned(stage), 30)
             talking.go_on()
         assert talking.lost == ([], [])

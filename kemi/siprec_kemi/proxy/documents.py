@@ -1,11 +1,12 @@
 """The documents of called numbers: a short-lived cache, else Redis within 50 ms."""
 
+import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json
-from siprec.store import Store, StoreUnavailable
+from siprec.store import Store, StoreUnavailable, connect
 from siprec.twiml_run import Program
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
@@ -14,7 +15,8 @@ from siprec_kemi.proxy.breaker import Breaker
 FRESH_S = 1.5
 KEPT = 20_000
 # Connecting and asking together stay within the 50 ms that a call may pay once.
-TIMEOUT_S = 0.025
+CONNECT_S = 0.01
+REPLY_S = 0.04
 
 
 class DocumentUnknown(RuntimeError):
@@ -33,9 +35,15 @@ class Documents:
     """One per SIP worker. A Redis that does not answer leaves what was known last in force."""
 
     def __init__(self, redis_url: str, prefix: str, breaker: Breaker) -> None:
-        self._store = Store.connect(redis_url, prefix, timeout_s=TIMEOUT_S)
+        client = connect(redis_url, timeout_s=REPLY_S, connect_s=CONNECT_S)
+        self._store = Store(client, prefix)
         self._breaker = breaker
         self._known: OrderedDict[str, tuple[float, Document | None]] = OrderedDict()
+
+    def warm_up(self) -> None:
+        """Connect before the first call has to."""
+        with contextlib.suppress(StoreUnavailable):
+            self._store.number("")
 
     def find(self, called: str) -> Document | None:
         """Give the document of a called user part, None when the number has none.

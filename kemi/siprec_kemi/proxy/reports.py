@@ -10,7 +10,7 @@ from siprec.store import StoreUnavailable, connect
 from siprec_kemi import ksr
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy.breaker import Breaker
-from siprec_kemi.proxy.documents import TIMEOUT_S
+from siprec_kemi.proxy.documents import CONNECT_S, REPLY_S
 from siprec_kemi.proxy.invitation import Invitation
 from siprec_kemi.proxy.outbox import Outbox, OutboxFull
 
@@ -22,7 +22,8 @@ class Reports:
 
     def __init__(self, outbox: Outbox, redis_url: str, prefix: str, breaker: Breaker) -> None:
         self._outbox = outbox
-        self._direct = ShardStore(connect(redis_url, timeout_s=TIMEOUT_S), prefix, "proxy")
+        client = connect(redis_url, timeout_s=REPLY_S, connect_s=CONNECT_S)
+        self._direct = ShardStore(client, prefix, "proxy")
         self._breaker = breaker
 
     def answered(self, invitation: Invitation, *, callee_tag: str, session_id: str) -> None:
