@@ -75,9 +75,22 @@ def test_error_in_the_document_names_its_place(
     (tmp_path / "bad.xml").write_text(text)
     assert stack.run("number", "set", "+1", "--twiml", str(tmp_path / "bad.xml")) == 1
     err = capsys.readouterr().err
+    assert f"--twiml: {tmp_path / 'bad.xml'}: " in err
     assert named in err
     assert err.count("\n") == 1
     assert stack.run("number", "show", "+1") == 1
+
+
+def test_document_with_a_connector_that_is_not_set_is_taken_with_a_note(
+    stack: Stack, capsys: Output, tmp_path: Path
+) -> None:
+    (tmp_path / "doc.xml").write_text(
+        '<Response><Start><Siprec connectorName="None yet"/></Start></Response>'
+    )
+    assert stack.run("number", "set", "+1", "--twiml", str(tmp_path / "doc.xml")) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("number +1 follows")
+    assert err == "siprec: note: connector None yet is not set yet\n"
 
 
 @pytest.mark.parametrize(

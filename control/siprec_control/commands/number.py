@@ -8,7 +8,8 @@ from typing import Any
 from siprec.model import Number
 from siprec.numbers import parse_pattern
 from siprec.record import to_json, to_plain
-from siprec.twiml import MAX_DOCUMENT_BYTES, compile_document
+from siprec.store import Store
+from siprec.twiml import MAX_DOCUMENT_BYTES, Program, TwimlError, compile_document
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
 from siprec_control.errors import Refused
@@ -30,7 +31,10 @@ def set_number(arguments: argparse.Namespace) -> int:
     """Compile a document and let a number of the default account follow it."""
     pattern = parse_pattern(arguments.number)
     document = _read(arguments.twiml)
-    program = compile_document(document)
+    try:
+        program = compile_document(document)
+    except TwimlError as error:
+        raise Refused(f"--twiml: {arguments.twiml}: {error}") from error
     with open_store(arguments) as (store, account_sid):
         number = Number(
             pattern=pattern,
@@ -39,6 +43,9 @@ def set_number(arguments: argparse.Namespace) -> int:
             program=to_json(program),
         )
         store.put_number(number)
+        missing = _missing_connectors(store, account_sid, program)
+    for name in missing:
+        print(f"siprec: note: connector {output.shown(name)} is not set yet", file=sys.stderr)
     if arguments.json:
         output.print_json(_plain(number))
     else:
@@ -83,6 +90,12 @@ def delete_number(arguments: argparse.Namespace) -> int:
     else:
         print(f"number {output.shown(arguments.number)} deleted")
     return 0
+
+
+def _missing_connectors(store: Store, account_sid: str, program: Program) -> list[str]:
+    orders = (step.order for step in program.steps)
+    names = {order.connector_name for order in orders if order is not None}
+    return sorted(name for name in names if store.connector(account_sid, name) is None)
 
 
 def _read(name: str) -> bytes:
