@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -155,7 +156,8 @@ class Sipp:
         """Send it a MESSAGE of that Call-ID: a scenario may wait for one to go on."""
         lines = (
             "MESSAGE sip:sipp@127.0.0.1 SIP/2.0",
-            "Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKtell",
+            # SIPp takes a message like its last one for a retransmission.
+            f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bK{secrets.token_hex(8)}",
             "From: <sip:test@127.0.0.1>;tag=1",
             "To: <sip:sipp@127.0.0.1>",
             f"Call-ID: {call_id}",
