@@ -17,10 +17,13 @@ try_srs() {
   siprec-srs --listen "127.0.0.1:${SRS_PORT:-5090}" --out "$TRY/recordings-${SRS_PORT:-5090}" "$@"
 }
 
-# try_callee [SCENARIO]: answers every call and plays a tone of 880 Hz.
+# try_callee [SCENARIO [SIPP SWITCH…]]: answers every call and plays a tone of 880 Hz;
+# $CALLEE_PORT is another port.
 try_callee() (
+  scenario=${1:-speech/callee.xml}
+  shift $(($# < 1 ? $# : 1))
   cd "$TRY" && PYTHONPATH=$CASES/.. python -m tests.scenarios.sounds 880 callee.alaw &&
-    sipp -sf "$CASES/${1:-speech/callee.xml}" -i 127.0.0.1 -mi 127.0.0.1 -p 5080 -nostdin
+    sipp -sf "$CASES/$scenario" -i 127.0.0.1 -mi 127.0.0.1 -p "${CALLEE_PORT:-5080}" -nostdin "$@"
 )
 
 # try_call NUMBER [SECONDS [SIPP SWITCH…]]: calls, plays a tone of 440 Hz, hangs up.

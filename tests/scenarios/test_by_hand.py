@@ -1,0 +1,186 @@
+"""Cases of sipp-scenarios/ with ends or recorders of their own: what their READMEs promise."""
+
+import re
+import shlex
+from collections.abc import Mapping
+
+import pytest
+
+from siprec.model import AlertLevel, Call, Stream, StreamState
+from tests.scenarios.polling import poll
+from tests.scenarios.sipp import SCENARIOS, Sipp
+from tests.scenarios.sounds import place_in
+from tests.scenarios.srs import ReferenceSrs
+from tests.scenarios.studio import CALLEE_SOUND, CALLER_SOUND, SpokenCall, Studio
+
+pytestmark = pytest.mark.daemon
+
+UNREACHABLE = 32011
+BAD_ANSWER = 32102
+
+# Where the READMEs have the callee and a second one.
+BOB, CAROL = 5080, 5081
+TALK_S = 0.5
+
+
+def callee(studio: Studio, scenario: str) -> Sipp:
+    """Start a callee for one call."""
+    return studio.rig.sipp(
+        scenario, port=studio.stack.ports.take(), sounds={"callee.alaw": CALLEE_SOUND}
+    )
+
+
+def place(
+    studio: Studio,
+    document: str,
+    *,
+    caller: str = "speech/caller.xml",
+    callees: Mapping[int, int] | None = None,
+    connector: str = "Default",
+) -> SpokenCall:
+    """Call a fresh number with a case's document.
+
+    `callees` are the ports that the callees of the READMEs have here; without Bob, the studio's
+    answers. The streams of the document go to `connector`.
+    """
+    text = (SCENARIOS / document / "document.xml").read_text()
+    text = text.replace("<Siprec ", f'<Siprec connectorName="{connector}" ')
+    ports = {BOB: studio.stack.gateway_port, **(callees or {})}
+    text = text.replace(">+15550002<", f"><Sip>sip:bob@127.0.0.1:{BOB}</Sip><")
+    for by_hand, here in ports.items():
+        text = text.replace(f":{by_hand}<", f":{here}<")
+    number = studio.number(None)
+    path = studio.rig.folder / f"{number}.xml"
+    path.write_text(text)
+    studio.stack.cli("number", "set", number, "--twiml", str(path))
+    end = studio.rig.sipp(
+        caller,
+        port=studio.stack.ports.take(),
+        remote=studio.stack.proxy,
+        service=number,
+        keys={"caller_name": "Ann", "callee_name": "Bob"},
+        sounds={"caller.alaw": CALLER_SOUND},
+        more=("-recv_timeout", "50000"),
+    )
+    return SpokenCall(studio, number, end)
+
+
+def over(call: SpokenCall) -> Call:
+    """Wait for the end of a call and its streams, which something else brings about."""
+    poll(lambda: call.call().ended_ms, why=lambda: str(call.call()))
+    poll(lambda: all(s.state.is_final for s in call.streams()), why=lambda: str(call.streams()))
+    return call.call()
+
+
+def sound(studio: Studio, call: SpokenCall, srs: ReferenceSrs | None = None) -> Stream:
+    """Wait until stream `both` is recorded and some sound of it is at the SRS."""
+    stream = call.recording("both")
+    studio.hear(stream, TALK_S, srs)
+    return stream
+
+
+def both_voices(studio: Studio, stream: Stream, srs: ReferenceSrs | None = None) -> None:
+    """Hold a session to what it must be, caller on label 1 and callee on label 2."""
+    session = studio.session(stream, srs)
+    assert place_in(session.track("1").raw, CALLER_SOUND) is not None
+    assert place_in(session.track("2").raw, CALLEE_SOUND) is not None
+
+
+# Calls
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_callee_that_hangs_up_ends_call_and_recording(studio: Studio) -> None:
+    bob = callee(studio, "callee-hangs-up/callee.xml")
+    case = "callee-hangs-up/caller.xml"
+    call = place(studio, "both-tracks", caller=case, callees={BOB: bob.port})
+    stream = sound(studio, call)
+    bob.tell(call.call().sip_call_id)
+    bob.done()
+    call.caller.done()
+    assert over(call).end_reason == "bye"
+    both_voices(studio, stream)
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_caller_that_cancels_is_not_recorded(studio: Studio) -> None:
+    bob = callee(studio, "cancel/callee.xml")
+    call = place(studio, "both-tracks", caller="cancel/caller.xml", callees={BOB: bob.port})
+    call.caller.done()
+    bob.done()
+    ended = over(call)
+    assert (ended.end_reason, ended.answered_ms) == ("cancelled", None)
+    assert call.streams() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_busy_callee_is_not_recorded(studio: Studio) -> None:
+    bob = callee(studio, "busy/callee.xml")
+    call = place(studio, "both-tracks", caller="busy/caller.xml", callees={BOB: bob.port})
+    call.caller.done()
+    bob.done()
+    assert over(call).end_reason == "486"
+    assert call.streams() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_document_that_pauses_and_rejects_gives_486(studio: Studio) -> None:
+    call = place(studio, "pause-and-reject", caller="busy/caller.xml")
+    call.caller.done()
+    assert over(call).end_reason == "486"
+    assert call.streams() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_bye_with_wrong_tag_ends_nothing(studio: Studio) -> None:
+    bob = callee(studio, "bogus-bye/callee.xml")
+    call = place(studio, "both-tracks", caller="bogus-bye/caller.xml", callees={BOB: bob.port})
+    stream = sound(studio, call)
+    call.caller.tell(call.call().sip_call_id)
+    call.caller.wait_logged("refused")
+    studio.hear(stream, 3 * TALK_S)
+    assert call.call().is_live
+    assert call.recording("both").sid == stream.sid
+    assert call.hang_up().end_reason == "bye"
+    bob.done()
+    both_voices(studio, stream)
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_parallel_dial_records_the_one_who_answers(studio: Studio) -> None:
+    carol = callee(studio, "cancel/callee.xml")
+    call = place(studio, "parallel-dial", callees={CAROL: carol.port})
+    stream = sound(studio, call)
+    carol.done()
+    call.hang_up()
+    both_voices(studio, stream)
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_serial_dial_records_the_second(studio: Studio) -> None:
+    carol = callee(studio, "busy/callee.xml")
+    call = place(studio, "serial-dial", callees={CAROL: carol.port})
+    stream = sound(studio, call)
+    carol.done()
+    call.hang_up()
+    both_voices(studio, stream)
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_hold_and_its_end_leave_one_recording(studio: Studio) -> None:
+    bob = callee(studio, "re-invite/callee.xml")
+    call = place(studio, "both-tracks", caller="re-invite/caller.xml", callees={BOB: bob.port})
+    stream = sound(studio, call)
+    for step in ("held", "goes on"):
+        call.caller.tell(call.call().sip_call_id)
+        call.caller.wait_logged(step)
+    studio.hear(stream, 4 * TALK_S)
+    call.hang_up()
+    bob.done()
+    assert [s.sid for s in call.streams()] == [stream.sid]
+    both_voices(studio, stream)
+    assert call.alerts() == []
