@@ -105,6 +105,8 @@ class Receiver:
 
     def process(self, batch: list[Arrival]) -> None:
         """Count, decode and place a batch of datagrams."""
+        if not self.sources:
+            batch = _in_order(batch)
         for arrival, data in batch:
             head = _payload_span(data)
             if head is None:
@@ -200,6 +202,20 @@ class Receiver:
     def raw_payload(self) -> bytes:
         """Return the kept payloads in order of their sequence numbers."""
         return b"".join(payload for _, _, payload in sorted(self.raw or [], key=lambda x: x[:2]))
+
+
+def _in_order(batch: list[Arrival]) -> list[Arrival]:
+    """Sort the first packets of a source: where the recording begins hangs on the very first.
+
+    Senders with several threads swap packets that are sent back to back.
+    """
+    heads = [unpack_from("!HII", data, 2) if len(data) >= 12 else None for _, data in batch]
+    if None in heads or len({head[2] for head in heads if head}) != 1:
+        return batch
+    first = unpack_from("!H", batch[0][1], 2)[0]
+    arrivals = sorted(arrival for arrival, _ in batch)
+    packets = sorted(batch, key=lambda one: _signed(unpack_from("!H", one[1], 2)[0] - first, 16))
+    return [(arrival, data) for arrival, (_, data) in zip(arrivals, packets, strict=True)]
 
 
 def _payload_span(data: bytes) -> tuple[int, int] | None:

@@ -85,7 +85,7 @@ def test_proxy_role_killed_mid_call_is_restarted_and_the_call_can_end(tmp_path: 
         with Talk(caller, callee) as talking:
             old = stage.stack.pids("proxy")
             kill(old)
-            poll(lambda: stage.stack.pids("proxy") and stage.stack.pids("proxy")[0] != old[0])
+            poll(lambda: (new := stage.stack.pids("proxy")) and new[0] != old[0])
             poll(lambda: is_answered(stage), 20)
             talking.go_on()
         assert talking.lost == ([], [])

@@ -83,6 +83,14 @@ def test_gap_in_timestamps_is_silence(rig: _Rig) -> None:
     assert rig.receiver.lost == 2
 
 
+def test_packets_swapped_at_the_beginning_begin_at_the_earlier_one(rig: _Rig) -> None:
+    other = bytes([0x20]) * 160
+    frames = rig.frames((0.0, _packet(65536, 160, other)), (0.001, _packet(65535, 0)))
+    assert frames == [LOUD, PCMU.decode(other)]
+    assert (rig.receiver.lost, rig.receiver.late, rig.notes) == (0, 0, [])
+    assert rig.receiver.raw_payload() == FRAME + other
+
+
 def test_reordered_and_duplicate_packets_land_once_at_their_place(rig: _Rig) -> None:
     other = bytes([0x20]) * 160
     frames = rig.frames(
