@@ -1,8 +1,11 @@
 """Cases of sipp-scenarios/ with ends or recorders of their own: what their READMEs promise."""
 
+import os
 import re
 import shlex
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -65,9 +68,9 @@ def place(
     return SpokenCall(studio, number, end)
 
 
-def over(call: SpokenCall) -> Call:
+def over(call: SpokenCall, timeout_s: float = 15) -> Call:
     """Wait for the end of a call and its streams, which something else brings about."""
-    poll(lambda: call.call().ended_ms, why=lambda: str(call.call()))
+    poll(lambda: call.call().ended_ms, timeout_s, why=lambda: str(call.call()))
     poll(lambda: all(s.state.is_final for s in call.streams()), why=lambda: str(call.streams()))
     return call.call()
 
@@ -184,3 +187,136 @@ def test_hold_and_its_end_leave_one_recording(studio: Studio) -> None:
     assert [s.sid for s in call.streams()] == [stream.sid]
     both_voices(studio, stream)
     assert call.alerts() == []
+
+
+# Recorders
+
+
+def switches(case: str, number: int = 0) -> list[str]:
+    """Give the switches of the `number`-th `try_srs` in the README of a case."""
+    text = (SCENARIOS / case / "README.md").read_text()
+    return [shlex.split(line) for line in re.findall(r"^    try_srs (.+)$", text, re.M)][number]
+
+
+def bad_recorder(studio: Studio, *words: str) -> tuple[ReferenceSrs, str]:
+    """Start a recorder with switches, under a connector that no controller has seen before."""
+    srs = studio.rig.srs(*words)
+    name = f"By hand {srs.address}"
+    studio.connect(name, srs)
+    return srs, name
+
+
+def fails(studio: Studio, connector: str, code: int) -> Stream:
+    """Call until the recording fails; the call does not care."""
+    call = place(studio, "both-tracks", connector=connector)
+    stream = call.stream("both", StreamState.FAILED, timeout_s=40)
+    assert stream.error_code == code
+    assert call.call().is_live
+    assert call.hang_up().end_reason == "bye"
+    assert [(a.code, a.level) for a in call.alerts()] == [(code, AlertLevel.ERROR)]
+    return stream
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_refuses_fails_the_stream_alone(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-refuses"))
+    session = studio.over(fails(studio, connector, UNREACHABLE), srs)
+    assert (session.ended_by, session.summary["refused_with"]) == ("refused", 503)
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_is_silent_is_given_up(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-silent"))
+    fails(studio, connector, UNREACHABLE)
+    assert all(session.packets == 0 for session in srs.sessions())
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_redirects_is_followed(studio: Studio) -> None:
+    words = switches("srs-redirects")
+    here = [studio.second.uri if word.startswith("sip:") else word for word in words]
+    srs, connector = bad_recorder(studio, *here)
+    call = place(studio, "both-tracks", connector=connector)
+    stream = sound(studio, call, studio.second)
+    call.hang_up()
+    both_voices(studio, stream, studio.second)
+    assert studio.over(stream, srs).summary["refused_with"] == 302
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_answers_late_records_from_then_on(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-late"))
+    call = place(studio, "both-tracks", connector=connector)
+    call.stream("both", StreamState.INVITING)
+    stream = sound(studio, call, srs)
+    call.hang_up()
+    both_voices(studio, stream, srs)
+    assert call.alerts() == []
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_answers_garbage_gets_bye(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-answers-badly"))
+    session = studio.over(fails(studio, connector, BAD_ANSWER), srs)
+    assert session.summary["acknowledged"] is not None
+    assert (session.ended_by, session.packets) == ("src-bye", 0)
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_refuses_a_track_records_the_other(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-answers-badly", 1))
+    call = place(studio, "both-tracks", connector=connector)
+    stream = call.recording("both")
+    poll(lambda: (found := srs.session_of(stream.sid)) and found.track("1").seconds_so_far > TALK_S)
+    call.hang_up()
+    session = studio.over(stream, srs)
+    assert place_in(session.track("1").raw, CALLER_SOUND) is not None
+    assert session.ended_by == "src-bye"
+    assert [(a.code, a.level) for a in call.alerts()] == [(BAD_ANSWER, AlertLevel.WARNING)]
+
+
+@pytest.mark.usefixtures("no_errors")
+def test_srs_that_hangs_up_fails_the_stream_alone(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-hangs-up"))
+    session = studio.over(fails(studio, connector, UNREACHABLE), srs)
+    assert session.ended_by == "srs-bye"
+    assert min(track.packets for track in session.tracks) > 0
+
+
+def test_srs_that_dies_leaves_the_call_alone(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-dies"))
+    call = place(studio, "both-tracks", connector=connector)
+    call.recording("both")
+    poll(lambda: srs.process.poll() is not None)
+    assert call.call().is_live
+    assert call.hang_up().end_reason == "bye"
+    assert [stream.state for stream in call.streams()] == [StreamState.STOPPED]
+
+
+# The recording client
+
+
+def starts(studio: Studio) -> list[str]:
+    """List the processes of controllers of which the log says that they start."""
+    return re.findall(r"controller \S+/(\d+) starts", studio.stack.log)
+
+
+@pytest.mark.parametrize("case", ["controller-killed", "src-killed"])
+def test_recording_client_killed_mid_call_records_on(tmp_path: Path, case: str) -> None:
+    with Studio(tmp_path) as studio:
+        call = place(studio, "both-tracks")
+        stream = sound(studio, call)
+        before = starts(studio)
+        if case == "src-killed":
+            os.killpg(studio.stack.pids("src")[0], signal.SIGKILL)
+        else:
+            os.kill(int(before[0]), signal.SIGKILL)
+        poll(lambda: len(starts(studio)) == 2 * len(before), 60, why=lambda: studio.stack.log)
+        studio.hear(stream, 4 * TALK_S)
+        call.caller.tell(call.call().sip_call_id)
+        call.caller.done()
+        over(call, timeout_s=60)
+        assert [(s.sid, s.state) for s in call.streams()] == [(stream.sid, StreamState.STOPPED)]
+        both_voices(studio, stream)
+        assert call.alerts() == []
