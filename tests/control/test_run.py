@@ -23,11 +23,13 @@ class Site:
     def __init__(self, folder: Path) -> None:
         home = Path(__file__).parents[2]
         self.sip, self.src = free_udp_port("127.0.0.1"), free_udp_port("127.0.0.1")
+        media = min(free_udp_port("127.0.0.1"), 65_000)
         self.state = folder / "state"
         self.config = folder / "siprec.toml"
         self.config.write_text(
             f'[sip]\nlisten = ["udp:127.0.0.1:{self.sip}"]\n'
             f'[src]\nlisten = ["udp:127.0.0.1:{self.src}"]\n'
+            f"[rtpengine]\nport_min = {media}\nport_max = {media + 98}\n"
         )
         # Kamailio refuses this file, so it dies, as with any fatal mistake in it.
         self.home = folder / "home"

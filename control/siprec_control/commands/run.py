@@ -11,6 +11,7 @@ from siprec_control.config import load_settings
 from siprec_control.errors import StartError
 from siprec_control.layout import find_layout
 from siprec_control.logs import log_writer
+from siprec_control.media_ports import claimed
 from siprec_control.programs import Role, programs
 from siprec_control.runtime import Plan, resolve
 from siprec_control.state import StateFolder, locked, state_folder
@@ -39,7 +40,7 @@ def act(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config)
     layout = find_layout()
     state = state_folder(arguments.state)
-    with locked(state):
+    with locked(state), claimed(settings.rtpengine):
         _check_ports(settings)
         plan = resolve(settings, state)
         try:
