@@ -156,6 +156,36 @@ def test_refused_stop_gives_the_text(stack: Stack, capsys: Output) -> None:
     assert "was not stopped: 31952 no such stream" in capsys.readouterr().err
 
 
+def test_name_of_streams_that_ended_means_the_newest(stack: Stack, capsys: Output) -> None:
+    over = replace(STREAM, state=StreamState.STOPPED, ended_ms=STREAM.created_ms + 9_000)
+    stack.put(over)
+    sid = "SR" + OTHER_CALL[2:26] + "00000001"
+    newer = replace(over, sid=sid, call_sid=OTHER_CALL, created_ms=STREAM.created_ms + 1)
+    stack.put(newer)
+    assert stack.run("stream", "show", "my stream", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sid"] == sid
+
+
+def test_recorded_time_ends_when_the_stream_was_ended(stack: Stack, capsys: Output) -> None:
+    began = STREAM.created_ms + 1_000
+    states = (
+        (0, StreamState.RECORDING),
+        (3_000, StreamState.STOPPING),
+        (7_000, StreamState.STOPPED),
+    )
+    history = tuple(Moment(at_ms=began + ms, event="E", state=state) for ms, state in states)
+    over = replace(
+        STREAM,
+        state=StreamState.STOPPED,
+        recording_ms=began,
+        ended_ms=began + 7_000,
+        history=history,
+    )
+    stack.put(over)
+    assert stack.run("stream", "show", SID) == 0
+    assert "recorded    3.0 s" in capsys.readouterr().out
+
+
 def test_name_in_several_calls_needs_the_call(stack: Stack, capsys: Output) -> None:
     stack.put(STREAM)
     other = replace(STREAM, sid="SR" + OTHER_CALL[2:26] + "00000001", call_sid=OTHER_CALL)

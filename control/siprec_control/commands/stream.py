@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from siprec.model import CallbackMethod, Stream, StreamOrder, Track
+from siprec.model import CallbackMethod, Stream, StreamOrder, StreamState, Track
 from siprec.orders import check_order
 from siprec.record import to_plain
 from siprec.store import Store
@@ -136,8 +136,20 @@ def stream_row(stream: Stream) -> tuple[str, ...]:
         stream.order.track.value,
         stream.state.value,
         output.local_time(stream.created_ms),
-        output.duration(stream.recording_ms, stream.ended_ms),
+        _recorded(stream),
     )
+
+
+def _recorded(stream: Stream) -> str:
+    """Give how long the stream recorded; what came after, the wait for a reply, is not counted."""
+    ends_ms = [
+        moment.at_ms
+        for moment in stream.history
+        if stream.recording_ms is not None
+        and moment.at_ms >= stream.recording_ms
+        and moment.state is StreamState.STOPPING
+    ]
+    return output.duration(stream.recording_ms, min(ends_ms, default=stream.ended_ms))
 
 
 def _print_stream(stream: Stream, *, as_json: bool) -> None:
@@ -156,7 +168,7 @@ def _print_stream(stream: Stream, *, as_json: bool) -> None:
             ("parameters", ", ".join(name for name, _ in stream.order.parameters)),
             ("state", stream.state.value),
             ("error", error),
-            ("recorded", output.duration(stream.recording_ms, stream.ended_ms)),
+            ("recorded", _recorded(stream)),
         ]
     )
     print()
@@ -208,11 +220,12 @@ def _find(store: Store, named: str, call_sid: str | None, *, live_only: bool) ->
         live = "live stream" if live_only else "stream"
         where = f"of call {call_sid}" if call_sid else "of any call"
         raise Refused(f"STREAM: no {live} {where} is named {named!r}")
-    calls = {stream.call_sid for stream in found}
+    # A name is free again after its stream has ended: a live one is meant, else the newest.
+    live_ones = [stream for stream in found if not stream.state.is_final]
+    calls = {stream.call_sid for stream in live_ones}
     if len(calls) > 1:
         raise Refused(f"STREAM: several calls have {named!r}; add --call: {_listed(calls)}")
-    # A name is free again after its stream has ended: the newest is meant.
-    return found[0].sid
+    return (live_ones or found)[0].sid
 
 
 def _listed(names: Iterable[str]) -> str:
