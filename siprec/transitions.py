@@ -232,14 +232,7 @@ def _cancel(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
     return Outcome(moved, commands)
 
 
-def _cancelled(stream: Stream, event: e.SrsRefused, now_ms: int) -> Outcome:
-    if event.attempt != stream.leg.attempt:
-        return Outcome(stream)
-    leg = replace(stream.leg, bye_done=True)
-    return _settle(replace(stream, state=S.STOPPING, leg=leg), now_ms)
-
-
-def _cancel_unsent(stream: Stream, event: e.SrsUnreachable, now_ms: int) -> Outcome:
+def _cancelled(stream: Stream, event: e.SrsRefused | e.SrsUnreachable, now_ms: int) -> Outcome:
     if event.attempt != stream.leg.attempt:
         return Outcome(stream)
     leg = replace(stream.leg, bye_done=True)
@@ -307,7 +300,16 @@ def _bye_answered(stream: Stream, event: e.SrsByeAnswered, now_ms: int) -> Outco
     # The dialog of an attempt given up has a BYE of its own.
     if event.attempt != stream.leg.attempt:
         return Outcome(stream)
-    return _bye_done(stream, event, now_ms)
+    done = _bye_done(stream, event, now_ms)
+    if event.status < 300 or stream.error_code is not None:
+        return done
+    # It may have died long ago: while media flows nothing tells.
+    text = f"the SRS {stream.leg.srs_uri} answered our BYE with {event.status}"
+    if event.status == 408:
+        text = f"the SRS {stream.leg.srs_uri} did not answer our BYE"
+    warning = f"{text}: what it recorded may be incomplete"
+    alert = e.RaiseAlert(code=UNREACHABLE, text=warning, level=AlertLevel.WARNING)
+    return Outcome(done.stream, (alert,))
 
 
 def _bye_done(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
@@ -379,7 +381,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.Event], Transition]] = {
     S.CANCELLING: _row(
         SrsAnswered=Transition(_answered_while_cancelling, (S.STOPPING,)),
         SrsRefused=Transition(_cancelled, (S.STOPPING, S.STOPPED)),
-        SrsUnreachable=Transition(_cancel_unsent, (S.STOPPING, S.STOPPED)),
+        SrsUnreachable=Transition(_cancelled, (S.STOPPING, S.STOPPED)),
         ForkReleased=Transition(_fork_released_early, ()),
         DeadlinePassed=Transition(_give_up_waiting, (S.STOPPED,)),
         OwnerChanged=Transition(_cancel, (S.CANCELLING,)),

@@ -329,6 +329,22 @@ def test_stopping_ends_when_bye_and_fork_are_done_in_either_order(bye: e.Event) 
     assert happen(S.STOPPING, e.ForkReleased(), bye).stream.state is S.STOPPED
 
 
+@pytest.mark.parametrize(("status", "said"), [(408, "did not answer our BYE"), (481, "with 481")])
+def test_bye_that_the_srs_does_not_take_warns_of_its_recording(status: int, said: str) -> None:
+    outcome = happen(S.STOPPING, e.SrsByeAnswered(attempt=1, status=status))
+    (alert,) = alerts(outcome)
+    assert (alert.code, alert.level) == (t.UNREACHABLE, AlertLevel.WARNING)
+    assert said in alert.text
+    assert "may be incomplete" in alert.text
+
+
+def test_bye_after_an_error_that_people_know_of_is_not_spoken_of_again() -> None:
+    outcome = happen(
+        S.CONNECTING, e.ForkAnswerRefused(text="x"), e.SrsByeAnswered(attempt=1, status=408)
+    )
+    assert not alerts(outcome)
+
+
 def test_bye_of_an_attempt_given_up_does_not_end_the_stream() -> None:
     other = e.SrsByeAnswered(attempt=7, status=200)
     assert happen(S.STOPPING, e.ForkReleased(), other).stream.state is S.STOPPING
