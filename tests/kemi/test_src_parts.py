@@ -10,9 +10,10 @@ import pytest
 from siprec.inbox import SrsReplied
 from siprec.settings import SrcSettings
 from siprec.sids import SHARDS
+from siprec_kemi.loopback import open_sender
 from siprec_kemi.src import resolver as resolver_module
 from siprec_kemi.src.addresses import Address, Addresses, NoSocket
-from siprec_kemi.src.mail import Mailbox, open_sender, post
+from siprec_kemi.src.mail import Mailbox, post
 from siprec_kemi.src.owners import Owners
 from siprec_kemi.src.resolver import FRESH_S, Resolver
 from tests.kemi.strict_ksr import StrictKsr

@@ -15,6 +15,7 @@ from siprec.sids import SHARDS
 from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s, now_ms
+from siprec_kemi.loopback import open_receiver, open_sender
 
 RECEIVE_BYTES = 16 * 1024 * 1024
 REPORT_BYTES = 65_000
@@ -38,12 +39,9 @@ class Outbox:
     """Both ends. Made before Kamailio forks, so that every worker knows the port."""
 
     def __init__(self) -> None:
-        self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._receiver.bind(("127.0.0.1", 0))
-        _widen(self._receiver)
+        self._receiver = open_receiver(RECEIVE_BYTES)
         self._receiver.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
-        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sender.setblocking(False)
+        self._sender = open_sender()
         self._sender.connect(self._receiver.getsockname())
 
     def put(self, shard: int, entry: Entry) -> None:
@@ -146,11 +144,3 @@ class Drain:
 
     def _xadd(self, shard: int, kind: str, text: str) -> Command:
         return ("XADD", ShardKeys(self._prefix, shard).inbox, "*", "t", kind, "d", text)
-
-
-def _widen(receiver: socket.socket) -> None:
-    force = 33  # SO_RCVBUFFORCE: past net.core.rmem_max, for a process that may
-    try:
-        receiver.setsockopt(socket.SOL_SOCKET, force, RECEIVE_BYTES)
-    except PermissionError:
-        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)

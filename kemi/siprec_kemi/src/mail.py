@@ -6,10 +6,10 @@ import socket
 from siprec.inbox import SrsReplied
 from siprec.record import RecordError, from_json, to_json
 from siprec_kemi import ksr
+from siprec_kemi.loopback import open_receiver
 
 RECEIVE_BYTES = 8 * 1024 * 1024
 LETTER_BYTES = 65_000
-_FORCE = 33  # SO_RCVBUFFORCE: past net.core.rmem_max, for a process that may
 
 WAKE = b"wake"
 
@@ -26,24 +26,12 @@ def post(sender: socket.socket, port: int, reply: SrsReplied) -> bool:
     return True
 
 
-def open_sender() -> socket.socket:
-    """Open the socket of a SIP worker."""
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sender.setblocking(False)
-    return sender
-
-
 class Mailbox:
     """The receiving end, in a controller. `wake` may be called from any thread."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = open_receiver(RECEIVE_BYTES)
         self._socket.setblocking(False)
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _FORCE, RECEIVE_BYTES)
-        except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
 
     @property
     def port(self) -> int:

@@ -7,8 +7,9 @@ from siprec.sids import parse_leg_call_id, shard_of_sid
 from siprec.srs_dialog import ACCEPT, ALLOW
 from siprec.store import StoreUnavailable, connect
 from siprec_kemi import ksr
+from siprec_kemi.loopback import open_sender
 from siprec_kemi.runtime import boot_id
-from siprec_kemi.src.mail import open_sender, post
+from siprec_kemi.src.mail import post
 from siprec_kemi.src.owners import Owners
 
 ON_EXPIRED = "ksr_srs_expired"
