@@ -146,11 +146,6 @@ def is_timeout() -> bool:
     return int(KSR.tm.t_branch_timeout()) > 0
 
 
-def has_replied() -> bool:
-    """Tell whether, in a failure handler, the branch got any reply."""
-    return int(KSR.tm.t_branch_replied()) > 0
-
-
 def set_timers(*, invite_ms: int, reply_ms: int) -> None:
     """Set how long tm waits for the final reply of an INVITE, and for any reply."""
     KSR.tm.t_set_fr(invite_ms, reply_ms)

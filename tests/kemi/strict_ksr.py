@@ -42,7 +42,6 @@ SIGNATURES: Mapping[str, tuple[str, str]] = {
     "textops.has_body": ("int", "none"),
     "textops.has_body_type": ("int", "str"),
     "textops.set_reply_body": ("int", "str, str"),
-    "tm.t_branch_replied": ("int", "none"),
     "tm.t_branch_timeout": ("int", "none"),
     "tm.t_check_trans": ("int", "none"),
     "tm.t_get_status_code": ("int", "none"),

@@ -14,7 +14,6 @@ BOOLS: dict[str, Callable[[], bool]] = {
     "tm.t_relay": facade.relay,
     "tm.t_is_canceled": facade.is_cancelled,
     "tm.t_branch_timeout": facade.is_timeout,
-    "tm.t_branch_replied": facade.has_replied,
     "tmx.t_continue": lambda: facade.resume(1, 2, "route"),
     "tm.t_uac_send": lambda: facade.send_request(
         method="BYE", uri="sip:a", next_hop="sip:b", socket="tcp:c", headers="", body=""

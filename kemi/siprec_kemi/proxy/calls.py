@@ -12,6 +12,7 @@ from siprec.sip_uri import parse_name_addr
 from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.invitation import Invitation, claim_report, keep, kept
 from siprec_kemi.proxy.media import Media
@@ -30,7 +31,6 @@ STORE_AWAY = 20503
 # Silence of a target is not waited out longer than its Dial, nor for ever without one.
 RING_S = 180
 SILENCE_MS = 32_000
-CHALLENGES = (401, 407)
 
 
 class Calls:
@@ -85,7 +85,7 @@ class Calls:
         if invitation is None:
             return
         if has_sdp:
-            self._media.reply(invitation.instance)
+            self._media.renegotiate(invitation.instance)
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
                 invitation,

@@ -46,7 +46,7 @@ class Dialogs:
         if not ksr.is_set("$du"):
             ksr_proxy.follow_real_contact()
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
-            self._media.request(path.instance)
+            self._media.renegotiate(path.instance)
             if method in OFFERS:
                 ksr.set_text(_OFFERED, "1")
             elif method == "ACK":
@@ -69,7 +69,7 @@ class Dialogs:
             ksr_proxy.note_real_contact()
         if not ksr_proxy.has_sdp():
             return
-        self._media.reply(path.instance)
+        self._media.renegotiate(path.instance)
         if 200 <= ksr.number("$rs") < 300 and ksr.is_set(_OFFERED):
             self._reports.changed(path.call_sid)
 

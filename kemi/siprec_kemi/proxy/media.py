@@ -36,15 +36,8 @@ class Media:
         ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
         return None
 
-    def request(self, instance: int) -> None:
-        """Offer (re-INVITE, UPDATE) or answer (ACK, PRACK) inside a dialog."""
-        self._manage(instance)
-
-    def reply(self, instance: int) -> None:
-        """Answer, or offer when the request had none."""
-        self._manage(instance)
-
-    def _manage(self, instance: int) -> None:
+    def renegotiate(self, instance: int) -> None:
+        """Offer or answer with the SDP of the message at hand, request or reply."""
         if instance < len(self._addresses):
             ksr_proxy.manage_media(instance, FLAGS)
 
