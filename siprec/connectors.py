@@ -19,7 +19,8 @@ def check_connector(connector: Connector) -> None:
     if why := name_fault(connector.name):
         raise ConnectorError("name", _INVALID_CONFIGURATION, why)
     try:
-        parse_srs_uri(connector.srs)
+        for srs in connector.srs:
+            parse_srs_uri(srs.uri)
     except SipUriError as error:
         raise ConnectorError("srs", error.code, f"{error.part}: {error.why}") from error
 

@@ -5,7 +5,7 @@ records, and tuples of these. Enum values and field names are the stored format.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -13,6 +13,12 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
+
+SECRET: Mapping[str, str] = {"seal": "secret"}
+"""Marks a field that is stored sealed and shown to nobody."""
+
+SDP: Mapping[str, str] = {"seal": "sdp"}
+"""Marks session descriptions: with keys in it one is stored sealed, and shown without them."""
 
 
 class RecordError(ValueError):

@@ -252,7 +252,7 @@ class Recorder:
             call_sid=file.call.sid,
             account_sid=file.call.account_sid,
             order=order,
-            srs_uri=connector.srs,
+            srs_uri=connector.srs[0].uri,
             now_ms=now_ms,
         )
         self._put(file, begun.stream)

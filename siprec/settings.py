@@ -26,7 +26,7 @@ class LogLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
-    """The proxy role. `listen` items are `udp:HOST:PORT` or `tcp:HOST:PORT`, IPv6 in brackets.
+    """The proxy role. `listen` items are `udp:HOST:PORT`, `tcp:` or `tls:`, IPv6 in brackets.
 
     `allow` lists the networks (CIDR) that may place calls; `advertise` is `HOST[:PORT]`.
     """
@@ -74,6 +74,45 @@ class RtpengineSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSettings:
+    """`[edges.NAME]`: a site that signalling and media toward recorders leave from.
+
+    `listen` and `advertise` are as in `[src]`. `media` is the address (`ADDR` or
+    `ADDR!ADVERTISED`) of the embedded rtpengine's interface of that name; rtpengines of the
+    operator have a logical interface that is called `interface`, else like the edge.
+    """
+
+    name: str
+    listen: tuple[str, ...]
+    advertise: str | None = None
+    media: str | None = None
+    interface: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """`[tls]`: what we show to peers that connect to us; PEM files.
+
+    Unset: a self-signed certificate, made at the first start. `client_ca` demands that calls
+    over TLS come with a certificate of that CA.
+    """
+
+    certificate: str | None = None
+    private_key: str | None = None
+    client_ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSettings:
+    """`[secrets]`: the file (mode 0600) with the keys that seal what Redis keeps.
+
+    Unset: $SIPREC_SECRET_KEYS, else a file in the state folder, made at the first start.
+    """
+
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
     """The default account. `sid` unset: made at the first start and kept in the state folder."""
 
@@ -110,6 +149,23 @@ class Settings:
     account: AccountSettings = AccountSettings()
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
+    edges: tuple[EdgeSettings, ...] = ()
+    tls: TlsSettings = TlsSettings()
+    secrets: SecretSettings = SecretSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsProxy:
+    """A TLS proxy of this node: the `tls:` socket of `[src]` (edge None) or of an edge.
+
+    `inside` is `HOST:PORT` (UDP), where our own requests go in; `shown` is `HOST:PORT` as
+    recorders know it.
+    """
+
+    edge: str | None
+    listen: str
+    shown: str
+    inside: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +174,15 @@ class Runtime:
 
     `node` names this host among several over one Redis. `route_key` (hex) signs the
     Record-Route parameter, so that only dialogs that came through us are relayed.
+    `secret_key_file` holds the keys of siprec.vault ("": they stand in $SIPREC_SECRET_KEYS).
+    `tls_proxies` are those toward recorders; `src_inside` (`HOST:PORT`, UDP) is where the SRC
+    role talks with them, and `tls_loaded` a file with the names of the profiles they know.
     """
 
     settings: Settings
     node: str
     route_key: str
+    secret_key_file: str = ""
+    tls_proxies: tuple[TlsProxy, ...] = ()
+    src_inside: str = ""
+    tls_loaded: str = ""

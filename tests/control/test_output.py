@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from siprec.model import Connector
+from siprec.model import Connector, Srs
 from siprec_control import output
 
 
@@ -36,7 +36,7 @@ def test_text_from_the_network_cannot_move_the_cursor() -> None:
 
 
 def test_records_become_json(capsys: pytest.CaptureFixture[str]) -> None:
-    output.print_json([Connector(account_sid="AC", name="ä", srs="sip:x")])
+    output.print_json([Connector(account_sid="AC", name="ä", srs=(Srs(uri="sip:x"),))])
     assert json.loads(capsys.readouterr().out)[0] == {
         "account_sid": "AC",
         "name": "ä",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from siprec.connectors import check_connector
-from siprec.model import Connector
+from siprec.model import Connector, Srs
 from siprec.settings import Settings
 from siprec.twiml import compile_document
 from siprec_control.cli import parser
@@ -62,7 +62,7 @@ def test_command_of_the_readme_is_understood(words: list[str]) -> None:
     parsed = parser().parse_args(words)
     assert parsed.act
     if words[:2] == ["connector", "set"]:
-        check_connector(Connector(account_sid="AC", name=parsed.name, srs=parsed.srs))
+        check_connector(Connector(account_sid="AC", name=parsed.name, srs=(Srs(uri=parsed.srs),)))
 
 
 def test_demo_in_the_readme_is_what_it_prints() -> None:

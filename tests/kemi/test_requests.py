@@ -14,6 +14,7 @@ from siprec.model import (
     ParametersIn,
     Party,
     Side,
+    Srs,
     Stream,
     StreamOrder,
     StreamState,
@@ -61,7 +62,9 @@ def stream_in(state: StreamState, order: StreamOrder = ORDER) -> Stream:
 
 
 def connector(where: ParametersIn = ParametersIn.BOTH) -> Connector:
-    return Connector(account_sid=ACCOUNT_SID, name="Default", srs="sip:s", parameters=where)
+    return Connector(
+        account_sid=ACCOUNT_SID, name="Default", srs=(Srs(uri="sip:s"),), parameters=where
+    )
 
 
 def invite(stream: Stream | None = None, where: ParametersIn = ParametersIn.BOTH) -> Outgoing:

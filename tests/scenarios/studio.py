@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from siprec.model import Alert, Call, Connector, ParametersIn, Stream, StreamState
+from siprec.model import Alert, Call, Connector, ParametersIn, Srs, Stream, StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp
@@ -111,7 +111,9 @@ class Studio:
         account_sid = self.stack.runtime.settings.account.sid
         assert account_sid
         self.stack.store.put_connector(
-            Connector(account_sid=account_sid, name=name, srs=srs.uri, parameters=parameters)
+            Connector(
+                account_sid=account_sid, name=name, srs=(Srs(uri=srs.uri),), parameters=parameters
+            )
         )
 
     def number(self, case: str | None) -> str:

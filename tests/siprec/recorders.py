@@ -4,7 +4,7 @@ import itertools
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.model import Call, Connector, Party, Stream, StreamOrder
+from siprec.model import Call, Connector, Party, Srs, Stream, StreamOrder
 from siprec.recorder import Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_call_sid, make_stream_sid
@@ -20,7 +20,9 @@ NAMES = itertools.count()
 def connector_of(account_sid: str, name: str) -> Connector | None:
     """Give the one connector there is."""
     known = account_sid == ACCOUNT_SID and name == "Default"
-    return Connector(account_sid=account_sid, name=name, srs="sip:srs") if known else None
+    return (
+        Connector(account_sid=account_sid, name=name, srs=(Srs(uri="sip:srs"),)) if known else None
+    )
 
 
 def no_connector(account_sid: str, name: str) -> Connector | None:

@@ -3,11 +3,11 @@
 import pytest
 
 from siprec.connectors import ConnectorError, check_connector
-from siprec.model import Connector
+from siprec.model import Connector, Srs
 
 
 def _connector(name: str = "Default", srs: str = "sip:srs.example.com") -> Connector:
-    return Connector(account_sid="AC1", name=name, srs=srs)
+    return Connector(account_sid="AC1", name=name, srs=(Srs(uri=srs),))
 
 
 @pytest.mark.parametrize("name", ["Default", "My connector", "Zoë", "a" * 64])

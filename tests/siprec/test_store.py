@@ -14,6 +14,7 @@ from siprec.model import (
     Call,
     Connector,
     Number,
+    Srs,
     Stream,
     StreamOrder,
     StreamState,
@@ -64,8 +65,8 @@ def write(shards: ShardStore, call: Call, *streams: Stream, retired: bool = Fals
 
 
 def test_connectors_are_kept_by_account_and_name(store: Store) -> None:
-    b = Connector(account_sid="AC1", name="b", srs="sip:b")
-    a = Connector(account_sid="AC1", name="a", srs="sip:a")
+    b = Connector(account_sid="AC1", name="b", srs=(Srs(uri="sip:b"),))
+    a = Connector(account_sid="AC1", name="a", srs=(Srs(uri="sip:a"),))
     for connector in (b, a, replace(a, account_sid="AC2")):
         store.put_connector(connector)
     assert store.connectors("AC1") == [a, b]

@@ -3,7 +3,7 @@
 import argparse
 
 from siprec.connectors import check_connector
-from siprec.model import Connector, ParametersIn
+from siprec.model import Connector, ParametersIn, Srs
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
 from siprec_control.errors import Refused
@@ -33,7 +33,7 @@ def set_connector(arguments: argparse.Namespace) -> int:
         connector = Connector(
             account_sid=account_sid,
             name=arguments.name,
-            srs=arguments.srs,
+            srs=(Srs(uri=arguments.srs),),
             parameters=ParametersIn(arguments.parameters),
         )
         check_connector(connector)
@@ -41,7 +41,7 @@ def set_connector(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json(connector)
     else:
-        print(f"connector {output.shown(connector.name)} goes to {output.shown(connector.srs)}")
+        print(f"connector {output.shown(connector.name)} goes to {output.shown(arguments.srs)}")
     return 0
 
 
@@ -52,7 +52,7 @@ def list_connectors(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json(connectors)
         return 0
-    rows = [(c.name, c.srs, c.parameters.value) for c in connectors]
+    rows = [(c.name, ", ".join(srs.uri for srs in c.srs), c.parameters.value) for c in connectors]
     output.print_table(("NAME", "SRS", "PARAMETERS"), rows, none="no connectors")
     return 0
 
@@ -69,7 +69,7 @@ def show_connector(arguments: argparse.Namespace) -> int:
         output.print_fields(
             [
                 ("name", connector.name),
-                ("srs", connector.srs),
+                ("srs", ", ".join(srs.uri for srs in connector.srs)),
                 ("parameters", connector.parameters.value),
                 ("account", connector.account_sid),
             ]
