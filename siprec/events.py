@@ -2,12 +2,21 @@
 
 The controller turns inbox entries, rtpengine replies, SIP messages and time into events, and
 carries the commands out. A command may be carried out twice after a crash and must not matter.
+What concerns one leg reaches the stream as `LegHappened`.
 """
 
 from dataclasses import dataclass
 
 from siprec.model import AlertLevel
 from siprec.sdp import Offer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """The challenges of a 401 or 407 as header lines, and the CSeq of what was challenged."""
+
+    lines: tuple[str, ...] = ()
+    cseq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +73,26 @@ class SrsAnswered:
 class SrsRefused:
     """A final reply ≥ 300 to the INVITE of `attempt`, or 408 of our own when there was none.
 
-    `contact` is the first Contact URI of a 3xx.
+    `contact` is the first Contact URI of a 3xx, `challenge` that of a 401 or 407.
     """
 
     attempt: int
     status: int
     reason: str
     contact: str | None = None
+    challenge: Challenge = Challenge()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsUnreachable:
-    """The INVITE of `attempt` could not be sent: no such name, no route."""
+    """The INVITE of `attempt` could not be sent: no such name, no route, a wrong certificate.
+
+    `code` is the alert code that fits.
+    """
 
     attempt: int
     text: str
+    code: int = 32011
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +115,23 @@ class SrsByeAnswered:
 
     attempt: int
     status: int
+    challenge: Challenge = Challenge()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrsOptionsAnswered:
+    """Our OPTIONS in the dialog of `attempt` has its final reply, or timed out (408)."""
+
+    attempt: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrsDied:
+    """Health checks and RTCP say that the SRS is dead; it lived last at `since_ms`."""
+
+    text: str
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +161,7 @@ class OwnerChanged:
     """Another controller took the shard over: replies to what was sent may be lost."""
 
 
-Event = (
+LegEvent = (
     ForkOffered
     | ForkRefused
     | ForkAnswered
@@ -143,12 +174,25 @@ Event = (
     | SrsReanswered
     | SrsHungUp
     | SrsByeAnswered
+    | SrsOptionsAnswered
+    | SrsDied
     | Stopped
     | CallOver
     | CallReoffered
     | DeadlinePassed
     | OwnerChanged
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegHappened:
+    """Something happened to one leg of the stream."""
+
+    leg: int
+    event: LegEvent
+
+
+Event = LegHappened | Stopped | CallOver | CallReoffered | DeadlinePassed | OwnerChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,14 +219,20 @@ class SendInvite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCancel:
-    """Cancel the INVITE with that Call-ID."""
+    """Cancel the INVITE with that Call-ID and CSeq."""
 
     call_id: str
+    cseq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendBye:
     """Send BYE with the final metadata in the leg's dialog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendOptions:
+    """Ask the SRS with OPTIONS whether it still knows the dialog."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +251,32 @@ class RaiseAlert:
     level: AlertLevel = AlertLevel.ERROR
 
 
-Command = (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCall:
+    """End the call: nobody records it any more, and its connector demands that somebody does."""
+
+    text: str
+
+
+LegCommand = (
     RequestFork
     | AnswerFork
     | ReleaseFork
     | SendInvite
     | SendCancel
     | SendBye
+    | SendOptions
     | DropLateAnswer
     | RaiseAlert
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForLeg:
+    """A command for one leg of the stream."""
+
+    leg: int
+    command: LegCommand
+
+
+Command = ForLeg | RaiseAlert | EndCall

@@ -6,7 +6,7 @@ All times are milliseconds since the epoch (UTC), named `_ms`.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from siprec.record import SECRET
+from siprec.record import SDP, SECRET
 from siprec.sdp import Offer
 
 
@@ -95,7 +95,7 @@ class OnSecureCall(StrEnum):
 
 
 class StreamState(StrEnum):
-    """Where a stream stands. The values are stored; docs/states.md draws them."""
+    """Where a stream stands, and each of its legs. Stored; docs/states.md draws them."""
 
     FORKING = "forking"
     INVITING = "inviting"
@@ -180,37 +180,76 @@ class StreamOrder:
 class Leg:
     """One SIPREC dialog with one SRS, and the fork that feeds it.
 
-    `attempt` counts the INVITEs of initial dialogs and stands in `call_id`; `forks` counts the
-    forks and stands in `fork_tag`. `offer` is what we sent, `answer` the SDP that rtpengine was
-    given. `remote_target` and `route_set` are those of RFC 3261 §12.1.2, `cseq` the number of
-    our last request. `bye_done` and `fork_done` tell what of the ending is over.
+    `number` counts the legs of the stream. `srs` is the SRS's URI as its connector has it, and
+    `redirect` the Contact that it sent us to, if it did. `attempt` counts the INVITEs of initial
+    dialogs and stands in `call_id`; `forks` counts the forks and stands in `fork_tag`. `offer` is
+    what we sent, `answer` the SDP that rtpengine was given. `remote_target` and `route_set` are
+    those of RFC 3261 §12.1.2, `cseq` the number of our last request. `challenges` are the header
+    lines of the last challenge (RFC 3261 §22), which came to the request `challenged_cseq`.
+    `deadline_ms` is when a waiting state gives up; `give_up_ms` when no attempt is made any more.
+    `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
+    `is_hopeless`: another SRS would fail in the same way.
     """
 
+    number: int = 1
+    state: StreamState = StreamState.FORKING
+    srs: str = ""
+    redirect: str = ""
     attempt: int = 1
     call_id: str = ""
     from_tag: str = ""
     to_tag: str = ""
     cseq: int = 1
     remote_cseq: int = 0
-    srs_uri: str = ""
     remote_target: str = ""
     route_set: tuple[str, ...] = ()
-    redirects: int = 0
+    challenges: tuple[str, ...] = ()
+    challenged_cseq: int = 0
+    auth_tries: int = 0
+    flow_tries: int = 0
     forks: int = 1
     fork_tag: str = ""
     offer: Offer | None = None
-    answer: str = ""
+    answer: str = field(default="", metadata=SDP)
     bye_done: bool = False
     fork_done: bool = False
+    began_ms: int = 0
+    recording_ms: int | None = None
+    ended_ms: int | None = None
+    deadline_ms: int | None = None
+    give_up_ms: int = 0
+    error_code: int | None = None
+    error_text: str | None = None
+    is_hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a stream keeps of its connector as it was at the start.
+
+    `srs` are the URIs to try, best first; a parallel one uses all at once. `answer_ms` limits
+    one INVITE, `total_ms` a start or a failover. `check_ms` is the time between two questions
+    to the SRS whether it still knows the dialog, 0 for none.
+    """
+
+    srs: tuple[str, ...] = ()
+    is_parallel: bool = False
+    answer_ms: int = 10_000
+    total_ms: int = 30_000
+    check_ms: int = 0
+    has_digest: bool = False
+    end_call_ms: int | None = None
+    on_secure_call: OnSecureCall = OnSecureCall.ALERT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One line of a stream's history: at `at_ms` the `event` led to `state`."""
+    """One line of a stream's history: at `at_ms` the `event` led the `leg` to `state`."""
 
     at_ms: int
     event: str
     state: StreamState
+    leg: int = 0
     detail: str = ""
 
 
@@ -218,22 +257,35 @@ class Moment:
 class Stream:
     """One `<Siprec>` on a call. `sid` is `SR` + 32 hex, of which the first two are the shard.
 
-    `deadline_ms` is when a waiting state gives up. `error_code` is an alert code.
+    `state` is that of its most advanced leg. `tried` are the SRSs that failed in the start or
+    failover that is going on. `lost_ms` is since when nobody records what somebody did record,
+    and `gap_ms` how long that lasted before, altogether; `unrecorded_ms` since when nobody does.
+    `deadline_ms` is when something gives up. `error_code` is an alert code.
     """
 
     sid: str
     call_sid: str
     account_sid: str
     order: StreamOrder
+    plan: Plan = Plan()
     state: StreamState = StreamState.FORKING
-    leg: Leg = Leg()
+    legs: tuple[Leg, ...] = ()
+    tried: tuple[str, ...] = ()
+    is_stopped: bool = False
     created_ms: int = 0
     recording_ms: int | None = None
+    lost_ms: int | None = None
+    gap_ms: int = 0
+    unrecorded_ms: int | None = None
     ended_ms: int | None = None
     deadline_ms: int | None = None
     error_code: int | None = None
     error_text: str | None = None
     history: tuple[Moment, ...] = ()
+
+    def leg(self, number: int) -> Leg | None:
+        """Give the leg of that number, None when it is forgotten or never was."""
+        return next((leg for leg in self.legs if leg.number == number), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ after a crash makes the same stream.
 
 import binascii
 import re
+from typing import NamedTuple
 
 SHARDS = 64
 FORK_TAG_PREFIX = "fork-"
 
 _SID = re.compile(r"(CA|SR)[0-9a-f]{32}\Z")
-_LEG = re.compile(r"(SR[0-9a-f]{32})-([1-9][0-9]{0,5})\Z")
+_LEG = re.compile(r"(SR[0-9a-f]{32})-([1-9][0-9]{0,5})-([1-9][0-9]{0,5})\Z")
 
 
 class SidError(ValueError):
@@ -61,19 +62,27 @@ def call_sid_of(stream_sid: str) -> str:
     return f"CA{stream_sid[2:26]}00000000"
 
 
-def make_leg_call_id(stream_sid: str, attempt: int) -> str:
-    """Make the SIP Call-ID of a stream's `attempt`-th SIPREC dialog."""
-    return f"{stream_sid}-{attempt}"
+class LegId(NamedTuple):
+    """What a SIPREC Call-ID of ours says: the stream, which of its legs, and the attempt."""
+
+    stream_sid: str
+    leg: int
+    attempt: int
 
 
-def parse_leg_call_id(call_id: str) -> tuple[str, int] | None:
-    """Give stream sid and attempt of a SIPREC Call-ID of ours, None when it is not ours."""
+def make_leg_call_id(stream_sid: str, leg: int, attempt: int) -> str:
+    """Make the SIP Call-ID of the `attempt`-th SIPREC dialog of a stream's leg."""
+    return f"{stream_sid}-{leg}-{attempt}"
+
+
+def parse_leg_call_id(call_id: str) -> LegId | None:
+    """Take a SIPREC Call-ID of ours apart, None when it is not ours."""
     match = _LEG.match(call_id)
     if match is None or int(call_id[2:4], 16) >= SHARDS:
         return None
-    return match[1], int(match[2])
+    return LegId(match[1], int(match[2]), int(match[3]))
 
 
-def make_fork_tag(stream_sid: str, forks: int) -> str:
-    """Make the rtpengine tag of a stream's `forks`-th fork. One tag, one fixed set of parties."""
-    return f"{FORK_TAG_PREFIX}{stream_sid}-{forks}"
+def make_fork_tag(stream_sid: str, leg: int, forks: int) -> str:
+    """Make the rtpengine tag of the `forks`-th fork of a leg. One tag, one fixed set of parties."""
+    return f"{FORK_TAG_PREFIX}{stream_sid}-{leg}-{forks}"

@@ -1,0 +1,230 @@
+"""How a leg ends: what the events of the ending do. siprec.transitions names the handlers."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from siprec import events as e
+from siprec.model import AlertLevel, Leg, Plan, StreamState
+
+CANCEL_MS = 8_000
+STOP_MS = 8_000
+AUTH_TRIES = 3
+FLOW_TRIES = 2
+
+UNREACHABLE = 32011
+
+# The TLS proxy's answer when the connection to the SRS is gone (RFC 5626).
+FLOW_FAILED = 430
+CHALLENGED = (401, 407)
+
+S = StreamState
+
+
+class LegOutcome(NamedTuple):
+    """A leg after an event, and the commands that follow from it, in order."""
+
+    leg: Leg
+    commands: tuple[e.LegCommand, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """Where and when a leg's event happens: the stream's sid and plan, the time in ms."""
+
+    sid: str
+    plan: Plan
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a leg ends. `is_hopeless`: another SRS would fail in the same way."""
+
+    code: int
+    text: str
+    is_hopeless: bool = False
+
+
+def wind_down(leg: Leg, at: At, *, bye: bool, fault: Fault | None = None) -> LegOutcome:
+    """End the leg: release the fork, say BYE when there is a dialog, keep the first error."""
+    moved = replace(
+        leg,
+        state=S.STOPPING,
+        bye_done=not bye,
+        cseq=leg.cseq + (1 if bye else 0),
+        deadline_ms=at.now_ms + STOP_MS,
+    )
+    commands: list[e.LegCommand] = [e.ReleaseFork(fork_tag=leg.fork_tag)]
+    if bye:
+        commands.append(e.SendBye())
+    if fault is not None:
+        moved = replace(
+            moved,
+            error_code=fault.code,
+            error_text=fault.text,
+            is_hopeless=fault.is_hopeless,
+        )
+        commands.append(e.RaiseAlert(code=fault.code, text=fault.text))
+    return LegOutcome(moved, tuple(commands))
+
+
+def settle(leg: Leg, at: At) -> LegOutcome:
+    """End the leg when nothing of it is left to wait for."""
+    if not (leg.bye_done and leg.fork_done):
+        return LegOutcome(leg)
+    final = S.STOPPED if leg.error_code is None else S.FAILED
+    return LegOutcome(replace(leg, state=final, deadline_ms=None, ended_ms=at.now_ms))
+
+
+def ignore(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+    """Do nothing."""
+    return LegOutcome(leg)
+
+
+def dialog_of(leg: Leg, answer: e.SrsAnswered) -> Leg:
+    """Take over what a 2xx says of the dialog (RFC 3261 §12.1.2)."""
+    return replace(
+        leg,
+        to_tag=answer.to_tag,
+        remote_target=answer.remote_target,
+        route_set=answer.route_set,
+        cseq=max(leg.cseq, answer.cseq),
+    )
+
+
+def challenged(leg: Leg, challenge: e.Challenge, at: At) -> Leg | None:
+    """Give the leg with its next request authenticated; None when that cannot help."""
+    is_ours = challenge.cseq == leg.cseq
+    if not (at.plan.has_digest and challenge.lines and is_ours and leg.auth_tries < AUTH_TRIES):
+        return None
+    return replace(
+        leg,
+        challenges=challenge.lines,
+        challenged_cseq=challenge.cseq,
+        auth_tries=leg.auth_tries + 1,
+        cseq=leg.cseq + 1,
+    )
+
+
+def drop_late(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
+    """Answered though we gave up: tm has sent the ACK, BYE follows (RFC 3261 §15)."""
+    if event.attempt == leg.attempt and event.to_tag == leg.to_tag:
+        return LegOutcome(leg)
+    return LegOutcome(leg, (e.DropLateAnswer(answer=event),))
+
+
+def stop_before_invite(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+    """Stop while there is no dialog."""
+    return wind_down(leg, at, bye=False)
+
+
+def stop(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+    """Stop a dialog."""
+    return wind_down(leg, at, bye=True)
+
+
+def cancel(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+    """Stop before the SRS answered: CANCEL, then wait for its final reply (RFC 3261 §9.1)."""
+    moved = replace(leg, state=S.CANCELLING, deadline_ms=at.now_ms + CANCEL_MS)
+    commands = (
+        e.SendCancel(call_id=leg.call_id, cseq=leg.cseq),
+        e.ReleaseFork(fork_tag=leg.fork_tag),
+    )
+    return LegOutcome(moved, commands)
+
+
+def answered_while_cancelling(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
+    """Hang up a dialog whose 2xx crossed our CANCEL."""
+    if event.attempt != leg.attempt:
+        return drop_late(leg, event, at)
+    dialog = dialog_of(leg, event)
+    moved = replace(
+        dialog, state=S.STOPPING, cseq=dialog.cseq + 1, deadline_ms=at.now_ms + STOP_MS
+    )
+    return LegOutcome(moved, (e.SendBye(),))
+
+
+def cancelled(leg: Leg, event: e.SrsRefused | e.SrsUnreachable, at: At) -> LegOutcome:
+    """Take the final reply to a cancelled INVITE."""
+    if event.attempt != leg.attempt:
+        return LegOutcome(leg)
+    return settle(replace(leg, state=S.STOPPING, bye_done=True), at)
+
+
+def give_up_waiting(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
+    """End although not all answers came."""
+    return settle(replace(leg, bye_done=True, fork_done=True), at)
+
+
+def hung_up(leg: Leg, event: e.SrsHungUp, at: At) -> LegOutcome:
+    """Take the BYE of the SRS. With an error as its reason another SRS may go on."""
+    reason = f" ({event.reason})" if event.reason else ""
+    fault = Fault(UNREACHABLE, f"the SRS {leg.srs} hung up{reason}", not event.is_error)
+    return wind_down(leg, at, bye=False, fault=fault)
+
+
+def died(leg: Leg, event: e.SrsDied, at: At) -> LegOutcome:
+    """Leave an SRS that shows no life; the BYE is for the case that it has any."""
+    fault = Fault(UNREACHABLE, f"the SRS {leg.srs} died: {event.text}")
+    return wind_down(leg, at, bye=True, fault=fault)
+
+
+def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcome:
+    """Leave an SRS that does not know the dialog: 481 ends it (RFC 5057 §5.1)."""
+    if event.attempt != leg.attempt or event.status != 481:
+        return LegOutcome(leg)
+    fault = Fault(UNREACHABLE, f"the SRS {leg.srs} does not know the session any more (481)")
+    return wind_down(leg, at, bye=False, fault=fault)
+
+
+def ask_after(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
+    """Ask the SRS whether it still knows the dialog."""
+    moved = replace(leg, cseq=leg.cseq + 1, deadline_ms=at.now_ms + at.plan.check_ms)
+    return LegOutcome(moved, (e.SendOptions(),))
+
+
+def fork_released(leg: Leg, event: e.ForkReleased, at: At) -> LegOutcome:
+    """Note that the fork is gone."""
+    return settle(replace(leg, fork_done=True), at)
+
+
+def fork_released_early(leg: Leg, event: e.ForkReleased, at: At) -> LegOutcome:
+    """Note that the fork is gone, before the SRS said anything."""
+    return LegOutcome(replace(leg, fork_done=True))
+
+
+def bye_answered(leg: Leg, event: e.SrsByeAnswered, at: At) -> LegOutcome:
+    """Take the reply to our BYE."""
+    # The dialog of an attempt given up has a BYE of its own.
+    if event.attempt != leg.attempt:
+        return LegOutcome(leg)
+    if event.status in CHALLENGED and (again := challenged(leg, event.challenge, at)) is not None:
+        return LegOutcome(again, (e.SendBye(),))
+    if event.status == FLOW_FAILED and leg.flow_tries < FLOW_TRIES:
+        moved = replace(leg, flow_tries=leg.flow_tries + 1, cseq=leg.cseq + 1)
+        return LegOutcome(moved, (e.SendBye(),))
+    done = bye_done(leg, event, at)
+    if event.status < 300 or leg.error_code is not None:
+        return done
+    # It may have died long ago: while media flows nothing tells.
+    text = f"the SRS {leg.srs} answered our BYE with {event.status}"
+    if event.status == 408:
+        text = f"the SRS {leg.srs} did not answer our BYE"
+    warning = f"{text}: what it recorded may be incomplete"
+    alert = e.RaiseAlert(code=UNREACHABLE, text=warning, level=AlertLevel.WARNING)
+    return LegOutcome(done.leg, (alert,))
+
+
+def bye_done(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+    """Note that the dialog is over."""
+    return settle(replace(leg, bye_done=True), at)
+
+
+def finish_again(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
+    """Do again what of the ending may not have been done."""
+    commands: list[e.LegCommand] = []
+    if not leg.fork_done:
+        commands.append(e.ReleaseFork(fork_tag=leg.fork_tag))
+    if not leg.bye_done:
+        commands.append(e.SendBye())
+    return LegOutcome(replace(leg, deadline_ms=at.now_ms + STOP_MS), tuple(commands))
