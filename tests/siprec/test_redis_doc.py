@@ -33,7 +33,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
     *(Call, Party, Stream, StreamOrder, Leg, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
-    *(Number, Alert, Verdict),
+    *(inbox.TlsSeen, Number, Alert, Verdict),
 )
 
 

@@ -306,7 +306,7 @@ def test_action_is_appended_to_the_stream_of_its_node(
     ]
     store.order_action("here", ends[0])
     shards.order_action("here", ends[1])
-    read = redis_server.client.xrange(actions_key(prefix, "here"))
+    read: Any = redis_server.client.xrange(actions_key(prefix, "here"))
     assert [actions.from_fields(fields) for _, fields in read] == ends
     assert not redis_server.client.exists(actions_key(prefix, "there"))
 
