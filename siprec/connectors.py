@@ -3,7 +3,7 @@
 from siprec.errors import ConnectorError as ConnectorError
 from siprec.errors import SipUriError
 from siprec.model import Connector
-from siprec.sip_uri import parse_srs_uri
+from siprec.srs_uri import parse_srs_uri
 
 MAX_NAME_CHARS = 64
 

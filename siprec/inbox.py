@@ -112,11 +112,27 @@ class SrsRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSeen:
+    """What a TLS proxy says of the peer that answered a probe; docs/tls.md, "Probe".
+
+    `route` is for all that follows, "" when the peer is not to be used. `certificate` is PEM.
+    """
+
+    route: str = ""
+    verified: bool = False
+    certificate: str = ""
+    version: str = ""
+    cipher: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SrsReplied:
     """A reply to a request of ours, or 408 of our own (`is_timeout`) when there was none.
 
     SIP workers hand it to the controller of their node; it goes through the inbox only when
-    that node has none for the shard. `routes` are the Record-Route values, top to bottom.
+    that node has none for the shard. `routes` are the Record-Route values, top to bottom;
+    `challenges` the header lines WWW-Authenticate and Proxy-Authenticate of a 401 or 407.
+    `tls` is there when a probe is answered, and true only if it went through a TLS proxy.
     """
 
     call_id: str
@@ -129,8 +145,10 @@ class SrsReplied:
     to_tag: str = ""
     contact: str = ""
     routes: tuple[str, ...] = ()
+    challenges: tuple[str, ...] = ()
     content_type: str = ""
     body: str = ""
+    tls: TlsSeen | None = None
 
 
 Entry = (

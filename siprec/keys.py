@@ -72,6 +72,31 @@ def connectors_key(prefix: str, account_sid: str) -> str:
     return f"{prefix}connectors:{account_sid}"
 
 
+def accounts_key(prefix: str) -> str:
+    """Set: sids of the accounts that have, or had, connectors."""
+    return prefix + "accounts"
+
+
+def turns_key(prefix: str, account_sid: str) -> str:
+    """Hash: connector name to the number of its last turn, of one account."""
+    return f"{prefix}turns:{account_sid}"
+
+
+def health_key(prefix: str) -> str:
+    """Hash: name of an SRS (siprec.health.srs_key) to what its health checks showed."""
+    return prefix + "health"
+
+
+def loads_key(prefix: str) -> str:
+    """Hash with expiry: controller to its own view of all SRSs."""
+    return prefix + "loads"
+
+
+def actions_key(prefix: str, node: str) -> str:
+    """Redis Stream, bounded: what the proxy role of a node is to do."""
+    return f"{prefix}actions:{node}"
+
+
 def controllers_key(prefix: str) -> str:
     """Sorted set: controllers by the time (ms, Redis clock) until which they count as alive."""
     return prefix + "controllers"

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from siprec.actions import Action
 from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key
 from siprec.model import Alert, Call, Stream
 from siprec.pipe import Command, Pipe
 from siprec.record import from_json, to_json
-from siprec.store import Client, redis_errors
+from siprec.store import Client, append_action, redis_errors
 from siprec.verdict import Verdict
 
 LEASE_MS = 4_000
@@ -200,6 +201,11 @@ class ShardStore:
             for shard, entry in entries:
                 pipe.xadd(self.keys(shard).inbox, to_fields(entry))
             pipe.execute()
+
+    def order_action(self, node: str, action: Action) -> None:
+        """Tell the proxy role of a node to do something, as `Store.order_action` does."""
+        with redis_errors():
+            append_action(self._redis, self._prefix, node, action)
 
 
 def _after(entry_id: str) -> str:

@@ -21,7 +21,6 @@ _HEADERS = re.compile(rf"(?:[{_UNRESERVED}\[\]/?:+$&=]|{_ESCAPED})+")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9.])?")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _PORT = re.compile(r"[0-9]{1,5}")
-_TRANSPORTS = ("udp", "tcp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,35 +100,6 @@ def parse_uri(text: str) -> SipUri:
         params=tuple(_param(p) for p in params),
         headers=headers,
     )
-
-
-def parse_srs_uri(text: str) -> SipUri:
-    """Check and complete the URI of a recorder: `sip:` over UDP or TCP, TCP by default.
-
-    The result always has a `transport` parameter. Parameters may be parted by `;` or `&`.
-
-    Raises:
-        SipUriError: not usable for this; names the part or the URI parameter.
-    """
-    head, at, tail = text.rpartition("@")
-    uri = parse_uri(f"{head}{at}{tail.replace('&', ';')}")
-    if uri.scheme != "sip":
-        raise SipUriError("scheme", "sips: is not supported yet, use sip:")
-    if uri.headers:
-        raise SipUriError("headers", "are not allowed in the URI of a recorder")
-    transport = None
-    for key, value in uri.params:
-        name = key.lower()
-        if name in ("secure", "edge"):
-            raise SipUriError(name, f"the parameter {name}= is not supported yet")
-        if name != "transport":
-            raise SipUriError(name, f"the parameter {name} is unknown")
-        if transport is not None:
-            raise SipUriError(name, "the parameter transport stands twice")
-        transport = (value or "").lower()
-        if transport not in _TRANSPORTS:
-            raise SipUriError(name, f"transport={value or ''} must be udp or tcp")
-    return replace(uri, params=(("transport", transport or "tcp"),))
 
 
 def parse_name_addr(value: str) -> NameAddr:

@@ -15,13 +15,29 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from siprec import actions
+from siprec.actions import Action
+from siprec.health import Load, SrsHealth
 from siprec.inbox import Entry, StartOrdered, StopOrdered, to_fields
-from siprec.keys import ShardKeys, connectors_key, numbers_key
+from siprec.keys import (
+    ShardKeys,
+    accounts_key,
+    actions_key,
+    connectors_key,
+    health_key,
+    loads_key,
+    numbers_key,
+    turns_key,
+)
 from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder
 from siprec.numbers import candidates
 from siprec.record import from_json, to_json
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
 from siprec.verdict import Verdict
+
+LOAD_FRESH_MS = 5_000
+LOAD_KEPT_MS = 60_000
+ACTIONS_KEPT = 1_000
 
 Client = Any  # redis-py's own annotations answer sync and async alike
 
@@ -92,7 +108,10 @@ class Store:
         """Add or replace a connector. The caller has checked it."""
         key = connectors_key(self._prefix, connector.account_sid)
         with redis_errors():
-            self._redis.hset(key, connector.name, to_json(connector))
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.sadd(accounts_key(self._prefix), connector.account_sid)
+            pipe.hset(key, connector.name, to_json(connector))
+            pipe.execute()
 
     def connector(self, account_sid: str, name: str) -> Connector | None:
         """Give a connector, None when there is none of that name."""
@@ -106,10 +125,24 @@ class Store:
             texts = self._redis.hvals(connectors_key(self._prefix, account_sid))
         return sorted((from_json(Connector, text) for text in texts), key=lambda c: c.name)
 
+    def all_connectors(self) -> list[Connector]:
+        """List the connectors of all accounts, by account and name."""
+        with redis_errors():
+            accounts = sorted(self._redis.smembers(accounts_key(self._prefix)))
+        return [connector for account in accounts for connector in self.connectors(account)]
+
     def delete_connector(self, account_sid: str, name: str) -> bool:
         """Delete a connector; False when there was none. Running streams go on."""
         with redis_errors():
-            return bool(self._redis.hdel(connectors_key(self._prefix, account_sid), name))
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hdel(connectors_key(self._prefix, account_sid), name)
+            pipe.hdel(turns_key(self._prefix, account_sid), name)
+            return bool(pipe.execute()[0])
+
+    def next_turn(self, account_sid: str, name: str) -> int:
+        """Count one more stream of a connector, over all nodes; the first turn is 1."""
+        with redis_errors():
+            return int(self._redis.hincrby(turns_key(self._prefix, account_sid), name, 1))
 
     def put_number(self, number: Number) -> None:
         """Add or replace a number. New calls follow it within two seconds."""
@@ -140,6 +173,45 @@ class Store:
         """Delete a number; False when there was none."""
         with redis_errors():
             return bool(self._redis.hdel(numbers_key(self._prefix), pattern))
+
+    # How the SRSs of connectors are
+
+    def put_health(self, health: SrsHealth) -> None:
+        """Write what the health checks of an SRS showed. One controller does, for each SRS."""
+        with redis_errors():
+            self._redis.hset(health_key(self._prefix), health.key, to_json(health))
+
+    def healths(self) -> dict[str, SrsHealth]:
+        """Give what is known of each SRS, by `siprec.health.srs_key`."""
+        with redis_errors():
+            texts = self._redis.hgetall(health_key(self._prefix))
+        return {key: from_json(SrsHealth, text) for key, text in texts.items()}
+
+    def forget_health(self, keys: Iterable[str]) -> None:
+        """Forget SRSs that no connector names any more."""
+        gone = list(keys)
+        if gone:
+            with redis_errors():
+                self._redis.hdel(health_key(self._prefix), *gone)
+
+    def put_load(self, load: Load) -> None:
+        """Write a controller's view of all SRSs. It counts for LOAD_FRESH_MS: write it again."""
+        with redis_errors():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hset(loads_key(self._prefix), load.controller, to_json(load))
+            pipe.pexpire(loads_key(self._prefix), LOAD_KEPT_MS)
+            pipe.execute()
+
+    def loads(self, now_ms: int) -> list[Load]:
+        """List the views of the controllers that wrote one in the last LOAD_FRESH_MS."""
+        with redis_errors():
+            texts = self._redis.hgetall(loads_key(self._prefix))
+            loads = [from_json(Load, text) for _, text in sorted(texts.items())]
+            # Long enough ago that its writer, if only slow, does not write at this moment.
+            gone = [load.controller for load in loads if now_ms - load.at_ms > LOAD_KEPT_MS]
+            if gone:
+                self._redis.hdel(loads_key(self._prefix), *gone)
+        return [load for load in loads if now_ms - load.at_ms <= LOAD_FRESH_MS]
 
     # Calls, streams, alerts
 
@@ -237,6 +309,15 @@ class Store:
         entry = StopOrdered(request_id=request_id, stream_sid=stream_sid)
         return self._order(shard, request_id, entry, timeout_s)
 
+    def order_action(self, node: str, action: Action) -> None:
+        """Tell the proxy role of a node to do something. It does so soon, or never if it is down.
+
+        Raises:
+            StoreUnavailable.
+        """
+        with redis_errors():
+            append_action(self._redis, self._prefix, node, action)
+
     def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
         keys = self._keys(shard)
         with redis_errors():
@@ -255,6 +336,12 @@ class Store:
             for shard in range(SHARDS):
                 pipe.exists(self._keys(shard).lease)
             return sum(pipe.execute())
+
+
+def append_action(client: Client, prefix: str, node: str, action: Action) -> None:
+    """Append an action to the Stream of a node; the oldest that nobody read are dropped."""
+    fields = actions.to_fields(action)
+    client.xadd(actions_key(prefix, node), fields, maxlen=ACTIONS_KEPT, approximate=True)
 
 
 def _streams_of(fields: dict[str, str]) -> list[Stream]:

@@ -26,6 +26,6 @@ def test_check_connector_of_a_bad_name_says_why(name: str, why: str) -> None:
 
 
 def test_check_connector_of_a_bad_srs_names_the_part() -> None:
-    with pytest.raises(ConnectorError, match="srs: edge: the parameter edge= is not") as caught:
-        check_connector(_connector(srs="sip:h;edge=x"))
+    with pytest.raises(ConnectorError, match="srs: lr: the parameter lr is unknown") as caught:
+        check_connector(_connector(srs="sip:h;lr"))
     assert (caught.value.field, caught.value.code) == ("srs", 32110)

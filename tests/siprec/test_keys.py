@@ -2,7 +2,17 @@
 
 from inspect import getmembers
 
-from siprec.keys import ShardKeys, connectors_key, controllers_key, numbers_key
+from siprec.keys import (
+    ShardKeys,
+    accounts_key,
+    actions_key,
+    connectors_key,
+    controllers_key,
+    health_key,
+    loads_key,
+    numbers_key,
+    turns_key,
+)
 from tests.siprec.streams import CALL_SID
 
 PLAIN = [name for name, _ in getmembers(ShardKeys, lambda member: isinstance(member, property))]
@@ -25,6 +35,9 @@ def test_keys_of_two_shards_or_prefixes_never_meet() -> None:
     assert not here & set(all_keys(ShardKeys("other:", 1)))
 
 
-def test_keys_outside_of_shards_are_three() -> None:
-    names = {numbers_key("p:"), connectors_key("p:", "AC1"), controllers_key("p:")}
-    assert names == {"p:numbers", "p:connectors:AC1", "p:controllers"}
+def test_keys_outside_of_shards_never_meet() -> None:
+    plain = {key("p:") for key in (numbers_key, accounts_key, health_key, loads_key)}
+    named = {connectors_key("p:", "AC1"), turns_key("p:", "AC1"), actions_key("p:", "n")}
+    assert plain == {"p:numbers", "p:accounts", "p:health", "p:loads"}
+    assert named == {"p:connectors:AC1", "p:turns:AC1", "p:actions:n"}
+    assert controllers_key("p:") == "p:controllers"

@@ -8,16 +8,33 @@ from typing import Any
 
 import pytest
 
-from siprec import inbox
-from siprec.keys import ShardKeys, connectors_key, controllers_key, numbers_key
-from siprec.model import Alert, Call, Connector, Leg, Moment, Number, Party, Stream, StreamOrder
+from siprec import inbox, keys
+from siprec.health import Load, SrsHealth, SrsLoad
+from siprec.model import (
+    Alert,
+    Call,
+    Connector,
+    Leg,
+    Moment,
+    Number,
+    Party,
+    Srs,
+    Stream,
+    StreamOrder,
+)
 from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
 from siprec.step import HISTORY
+from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
 from siprec.verdict import Verdict
+from tests.siprec.test_actions import ACTIONS
 from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
-RECORDS = (Call, Party, Stream, StreamOrder, Leg, Moment, Connector, Number, Alert, Verdict)
+RECORDS = (
+    *(Call, Party, Stream, StreamOrder, Leg, Moment),
+    *(Connector, Srs, SrsHealth, SrsLoad, Load),
+    *(inbox.TlsSeen, Number, Alert, Verdict),
+)
 
 
 def row_of(first_cell: str) -> str:
@@ -33,15 +50,19 @@ def words(text: str) -> set[str]:
 
 
 def test_every_key_has_a_row() -> None:
-    keys = ShardKeys("", 0)
+    shard = keys.ShardKeys("", 0)
     names = [
-        getattr(keys, name)
-        for name, member in getmembers(ShardKeys)
+        getattr(shard, name)
+        for name, member in getmembers(keys.ShardKeys)
         if isinstance(member, property) and not name.startswith("_")
     ]
-    names += [keys.call("CA…"), keys.reply("ID")]
-    names += [numbers_key(""), connectors_key("", "AC…"), controllers_key("")]
-    assert len(names) == 12
+    names += [shard.call("CA…"), shard.reply("ID")]
+    names += [keys.connectors_key("", "AC…"), keys.turns_key("", "AC…")]
+    names += [keys.actions_key("", "NODE")]
+    plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
+    names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
+    assert len(names) == 17
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 8
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 
@@ -52,6 +73,12 @@ def test_every_kind_of_inbox_entry_has_a_row_with_its_fields(kind: str) -> None:
     named = {field.name for field in fields(ENTRIES[kind])}
     extra = {field.name for field in fields(inbox.Notice)} if kind == "call-answered" else set()
     assert words(row) == named | extra
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_every_kind_of_action_has_a_row_with_its_fields(kind: str) -> None:
+    row = row_of(f"`{kind}`").split("|")[2]
+    assert words(row) == {field.name for field in fields(ACTIONS[kind])}
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
@@ -65,3 +92,5 @@ def test_numbers_told_are_those_of_the_code() -> None:
     assert f"the last {ALERTS_KEPT} or so" in TEXT
     assert f"| {REPLY_S} s |" in TEXT
     assert f"the last {HISTORY})" in TEXT
+    assert f"the last {ACTIONS_KEPT} or so" in TEXT
+    assert f"older than {LOAD_FRESH_MS // 1000} s" in TEXT

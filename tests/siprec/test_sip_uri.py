@@ -15,7 +15,6 @@ from siprec.sip_uri import (
     SipUriError,
     aor,
     parse_name_addr,
-    parse_srs_uri,
     parse_uri,
 )
 
@@ -41,7 +40,7 @@ def test_parse_uri_reads_what_str_writes(uri: SipUri) -> None:
 
 @given(st.text())
 def test_parsers_raise_nothing_but_sip_uri_errors(text: str) -> None:
-    for parse in (parse_uri, parse_srs_uri, parse_name_addr):
+    for parse in (parse_uri, parse_name_addr):
         for value in (text, f"sip:{text}", f"<sip:a@h>;{text}", f'"{text}" <sip:a@h>'):
             with suppress(SipUriError):
                 parse(value)
@@ -118,39 +117,6 @@ def test_parse_uri_of_a_bad_uri_names_the_part(text: str, part: str) -> None:
         parse_uri(text)
     assert caught.value.part == part
     assert caught.value.code == 32110
-
-
-@pytest.mark.parametrize(
-    ("text", "whole"),
-    [
-        ("sip:srs.example.com", "sip:srs.example.com;transport=tcp"),
-        ("sip:rec@10.0.0.1:5080;transport=UDP", "sip:rec@10.0.0.1:5080;transport=udp"),
-        ("sip:[::1];transport=tcp", "sip:[::1];transport=tcp"),
-    ],
-)
-def test_parse_srs_uri_completes_the_transport(text: str, whole: str) -> None:
-    assert str(parse_srs_uri(text)) == whole
-
-
-@pytest.mark.parametrize(
-    ("text", "part", "why"),
-    [
-        ("sips:h", "scheme", "not supported yet"),
-        ("sip:h?Subject=x", "headers", "not allowed"),
-        ("sip:h;secure=true", "secure", "secure= is not supported yet"),
-        ("sip:h;secure=true&edge=ashburn", "secure", "secure="),
-        ("sip:h;transport=tcp&edge=ashburn", "edge", "edge= is not supported yet"),
-        ("sip:h;Edge", "edge", "edge="),
-        ("sip:h;lr", "lr", "the parameter lr is unknown"),
-        ("sip:h;transport=tls", "transport", "must be udp or tcp"),
-        ("sip:h;transport", "transport", "must be udp or tcp"),
-        ("sip:h;transport=tcp;transport=udp", "transport", "twice"),
-    ],
-)
-def test_parse_srs_uri_of_a_bad_uri_names_the_parameter(text: str, part: str, why: str) -> None:
-    with pytest.raises(SipUriError, match=why) as caught:
-        parse_srs_uri(text)
-    assert caught.value.part == part
 
 
 @pytest.mark.parametrize(

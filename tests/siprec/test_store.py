@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from siprec import actions
+from siprec.actions import EndCall
+from siprec.health import Circuit, Load, SrsHealth, SrsLoad, srs_key
 from siprec.inbox import StartOrdered, StopOrdered, from_fields
+from siprec.keys import actions_key, loads_key
 from siprec.model import (
     Alert,
     AlertLevel,
@@ -21,7 +25,7 @@ from siprec.model import (
 )
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import SidError, make_call_sid, make_stream_sid, shard_of_sid
-from siprec.store import NoVerdict, Store, StoreUnavailable
+from siprec.store import ACTIONS_KEPT, LOAD_KEPT_MS, NoVerdict, Store, StoreUnavailable
 from siprec.verdict import Verdict
 from tests.control.processes import RedisServer
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
@@ -77,6 +81,23 @@ def test_connectors_are_kept_by_account_and_name(store: Store) -> None:
     assert store.connectors("AC1") == [b]
 
 
+def test_connectors_of_all_accounts_are_listed(store: Store) -> None:
+    kept = [
+        Connector(account_sid=account, name=name, srs=(Srs(uri="sip:a"),))
+        for account, name in (("AC1", "a"), ("AC1", "b"), ("AC2", "a"))
+    ]
+    for connector in reversed(kept):
+        store.put_connector(connector)
+    assert store.all_connectors() == kept
+
+
+def test_turns_of_a_connector_count_up_until_it_is_deleted(store: Store) -> None:
+    assert [store.next_turn("AC1", "a") for _ in range(3)] == [1, 2, 3]
+    assert store.next_turn("AC1", "b") == store.next_turn("AC2", "a") == 1
+    store.delete_connector("AC1", "a")
+    assert store.next_turn("AC1", "a") == 1
+
+
 def test_numbers_are_found_exact_then_longest_prefix_then_any(store: Store) -> None:
     patterns = ["*", "+1*", "+155*", "+15550001"]
     for pattern in patterns:
@@ -97,6 +118,42 @@ def test_numbers_are_found_exact_then_longest_prefix_then_any(store: Store) -> N
     assert store.find_number("+49") is None
     assert store.number("*") is None
     assert store.number("+1*") is not None
+
+
+# How the SRSs of connectors are
+
+
+def test_health_of_an_srs_is_kept_until_it_is_forgotten(store: Store) -> None:
+    healths = {
+        key: SrsHealth(key=key, reachable=reachable, text="200 OK", checked_ms=5)
+        for key, reachable in ((srs_key("AC1", "c", "sip:a"), True), ("other", False))
+    }
+    for health in (SrsHealth(key="other"), *healths.values()):
+        store.put_health(health)
+    assert store.healths() == healths
+    store.forget_health(["other", "never seen"])
+    store.forget_health([])
+    assert list(store.healths()) == [srs_key("AC1", "c", "sip:a")]
+
+
+def test_load_counts_for_five_seconds(store: Store) -> None:
+    srs = SrsLoad(key="k", sessions=3, circuit=Circuit.OPEN, failures=3, opened_ms=1, text="503")
+    first = Load(controller="n/1", at_ms=10_000, srs=(srs,))
+    for load in (Load(controller="n/2", at_ms=9_999), replace(first, at_ms=1), first):
+        store.put_load(load)
+    assert [load.controller for load in store.loads(14_999)] == ["n/1", "n/2"]
+    assert store.loads(15_000) == [first]
+    assert store.loads(15_001) == []
+
+
+def test_load_of_a_controller_that_is_gone_is_removed(
+    store: Store, redis_server: RedisServer, prefix: str
+) -> None:
+    for name, at_ms in (("gone", 0), ("slow", 1)):
+        store.put_load(Load(controller=name, at_ms=at_ms))
+    assert store.loads(LOAD_KEPT_MS + 1) == []
+    assert redis_server.client.hkeys(loads_key(prefix)) == ["slow"]
+    assert 0 < redis_server.client.pttl(loads_key(prefix)) <= LOAD_KEPT_MS
 
 
 # Calls, streams, alerts
@@ -238,6 +295,29 @@ def test_order_to_stop_what_is_no_stream_is_refused_before_it_is_sent(
 def test_order_to_start_on_what_is_no_call_is_refused_before_it_is_sent(store: Store) -> None:
     with pytest.raises(SidError):
         store.order_start("CA0", StreamOrder())
+
+
+def test_action_is_appended_to_the_stream_of_its_node(
+    store: Store, shards: ShardStore, redis_server: RedisServer, prefix: str
+) -> None:
+    ends = [
+        EndCall(call_sid=CALL_SID, sip_call_id="a@b", from_tag="f", to_tag="t", reason=reason)
+        for reason in ("one", "two")
+    ]
+    store.order_action("here", ends[0])
+    shards.order_action("here", ends[1])
+    read: Any = redis_server.client.xrange(actions_key(prefix, "here"))
+    assert [actions.from_fields(fields) for _, fields in read] == ends
+    assert not redis_server.client.exists(actions_key(prefix, "there"))
+
+
+def test_actions_that_nobody_reads_are_bounded(
+    store: Store, redis_server: RedisServer, prefix: str
+) -> None:
+    end = EndCall(call_sid=CALL_SID, sip_call_id="", from_tag="", to_tag="", reason="")
+    for _ in range(ACTIONS_KEPT + 200):
+        store.order_action("here", end)
+    assert redis_server.client.xlen(actions_key(prefix, "here")) < ACTIONS_KEPT + 200
 
 
 # Operation
