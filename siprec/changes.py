@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import Alert, Call, Stream, StreamState
+from siprec.model import Alert, Call, Stream
 from siprec.sids import shard_of_sid
+from siprec.step import RUNNING
 from siprec.verdict import Verdict
 
-# States in which a stream's name and tracks are taken; a stream that ends gives them back.
-RUNNING = (
-    StreamState.FORKING,
-    StreamState.INVITING,
-    StreamState.CONNECTING,
-    StreamState.RECORDING,
-)
+
+class Order(NamedTuple):
+    """A command to carry out, for a leg of a stream of a call."""
+
+    file: "CallFile"
+    stream_sid: str
+    leg: int
+    command: e.LegCommand
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class CallFile:
 
     @property
     def running(self) -> Iterator[Stream]:
-        """Go through the streams that hold a name and tracks."""
+        """Go through the streams that hold a name and tracks; one that ends gives them back."""
         return (stream for stream in self.streams.values() if stream.state in RUNNING)
 
     @property
@@ -39,15 +42,19 @@ class CallFile:
 
 @dataclass(slots=True)
 class Changes:
-    """What a turn changed, and what follows. `orphans` are calls whose media has no owner."""
+    """What a turn changed, and what follows.
+
+    `orphans` are calls whose media has no owner, `to_end` calls that their proxy is to end.
+    """
 
     calls: dict[str, CallFile] = field(default_factory=dict)
     streams: dict[str, Stream] = field(default_factory=dict)
     retired: dict[str, CallFile] = field(default_factory=dict)
     alerts: list[tuple[int, Alert]] = field(default_factory=list)
     verdicts: list[tuple[int, str, Verdict]] = field(default_factory=list)
-    commands: list[tuple[CallFile, str, e.Command]] = field(default_factory=list)
+    commands: list[Order] = field(default_factory=list)
     orphans: list[Call] = field(default_factory=list)
+    to_end: list[tuple[Call, str]] = field(default_factory=list)
     transitions: list[tuple[Stream, e.Event | None, Stream]] = field(default_factory=list)
 
     def drop(self, shard: int) -> None:
@@ -57,5 +64,6 @@ class Changes:
         self.retired = {sid: file for sid, file in self.retired.items() if file.shard != shard}
         self.alerts = [alert for alert in self.alerts if alert[0] != shard]
         self.verdicts = [verdict for verdict in self.verdicts if verdict[0] != shard]
-        self.commands = [command for command in self.commands if command[0].shard != shard]
+        self.commands = [order for order in self.commands if order.file.shard != shard]
         self.orphans = [call for call in self.orphans if shard_of_sid(call.sid) != shard]
+        self.to_end = [each for each in self.to_end if shard_of_sid(each[0].sid) != shard]

@@ -28,10 +28,14 @@ class ForkOffered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkRefused:
-    """rtpengine refused, was silent, or offered nothing usable. `retryable`: may work soon."""
+    """rtpengine refused, was silent, or offered nothing usable. `retryable`: may work soon.
+
+    `code` is the alert code that fits.
+    """
 
     text: str
     retryable: bool = False
+    code: int = 31953
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +108,10 @@ class SrsReanswered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsHungUp:
-    """The SRS sent BYE; `reason` is its Reason header."""
+    """The SRS sent BYE; `reason` is its Reason header. `is_error`: it could not go on."""
 
     reason: str = ""
+    is_error: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -138,9 +138,7 @@ def answered_while_cancelling(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutc
     if event.attempt != leg.attempt:
         return drop_late(leg, event, at)
     dialog = dialog_of(leg, event)
-    moved = replace(
-        dialog, state=S.STOPPING, cseq=dialog.cseq + 1, deadline_ms=at.now_ms + STOP_MS
-    )
+    moved = replace(dialog, state=S.STOPPING, cseq=dialog.cseq + 1, deadline_ms=at.now_ms + STOP_MS)
     return LegOutcome(moved, (e.SendBye(),))
 
 

@@ -20,10 +20,10 @@ from siprec.leg_end import (
     drop_late,
     wind_down,
 )
+from siprec.leg_target import target_of
 from siprec.model import AlertLevel, Leg, StreamState
 from siprec.sdp import check_answer
 from siprec.sids import make_fork_tag, make_leg_call_id
-from siprec.srs_uri import may_redirect
 
 FORK_MS = 3_000
 FORK_RETRY_MS = 250
@@ -53,7 +53,10 @@ def fork(leg: Leg, at: At) -> LegOutcome:
 
 
 def _fork_again(leg: Leg, at: At) -> LegOutcome:
-    asked = fork(replace(leg, forks=leg.forks + 1, attempt=leg.attempt + 1), at)
+    # After a takeover most of the time may be gone: one attempt is always made.
+    give_up_ms = max(leg.give_up_ms, at.now_ms + FORK_MS + at.plan.answer_ms)
+    again = replace(leg, forks=leg.forks + 1, attempt=leg.attempt + 1, give_up_ms=give_up_ms)
+    asked = fork(again, at)
     return LegOutcome(asked.leg, (e.ReleaseFork(fork_tag=leg.fork_tag), *asked.commands))
 
 
@@ -139,9 +142,7 @@ def _connect(leg: Leg, sdp: str, at: At) -> LegOutcome:
     except SdpError as error:
         fault = Fault(error.code, f"the SRS {leg.srs}: {error}")
         return wind_down(leg, at, bye=True, fault=fault)
-    moved = replace(
-        leg, state=S.CONNECTING, answer=checked.sdp, deadline_ms=at.now_ms + CONNECT_MS
-    )
+    moved = replace(leg, state=S.CONNECTING, answer=checked.sdp, deadline_ms=at.now_ms + CONNECT_MS)
     commands: list[e.LegCommand] = [e.AnswerFork()]
     if checked.refused:
         text = f"the SRS {leg.srs} refused the m-line of label {', '.join(checked.refused)}"
@@ -162,11 +163,12 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
         return _invite(replace(leg, flow_tries=leg.flow_tries + 1, attempt=leg.attempt + 1), at)
     text = f"the SRS {leg.srs} answered {event.status} {event.reason}"
     if 300 <= event.status < 400 and event.contact and not leg.redirect:
+        aside = replace(leg, redirect=event.contact, attempt=leg.attempt + 1)
         try:
-            may_redirect(leg.srs, event.contact)
+            target_of(aside)
         except SipUriError as error:
-            return wind_down(leg, at, bye=False, fault=Fault(error.code, f"{text}: {error}"))
-        return _invite(replace(leg, redirect=event.contact, attempt=leg.attempt + 1), at)
+            return wind_down(leg, at, bye=False, fault=Fault(UNREACHABLE, f"{text}: {error}"))
+        return _invite(aside, at)
     is_hopeless = event.status in SAME_EVERYWHERE or event.status >= 600
     return wind_down(leg, at, bye=False, fault=Fault(UNREACHABLE, text, is_hopeless))
 
@@ -183,7 +185,9 @@ def no_answer(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
     """The INVITE took too long."""
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} did not answer in time")
     ended = wind_down(leg, at, bye=False, fault=fault)
-    return LegOutcome(ended.leg, (e.SendCancel(call_id=leg.call_id, cseq=leg.cseq), *ended.commands))
+    return LegOutcome(
+        ended.leg, (e.SendCancel(call_id=leg.call_id, cseq=leg.cseq), *ended.commands)
+    )
 
 
 def record(leg: Leg, event: e.ForkAnswered, at: At) -> LegOutcome:

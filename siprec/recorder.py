@@ -7,16 +7,30 @@ then carries the commands out.
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.changes import CallFile, Changes
+from siprec.changes import CallFile, Changes, Order
 from siprec.errors import OrderError
-from siprec.model import Alert, AlertLevel, Call, Connector, Stream, StreamOrder
+from siprec.leg_end import UNREACHABLE
+from siprec.model import (
+    Alert,
+    AlertLevel,
+    Call,
+    Connector,
+    Delivery,
+    Leg,
+    OnSecureCall,
+    Plan,
+    Stream,
+    StreamOrder,
+)
 from siprec.orders import check_order
 from siprec.settings import LimitSettings
 from siprec.sids import SidError, call_sid_of, make_stream_sid
-from siprec.step import begin, step
+from siprec.srs_uri import parse_srs_uri
+from siprec.step import RUNNING, begin, step
 from siprec.verdict import Verdict
 
 UNKNOWN_CONNECTOR = 31940
@@ -26,8 +40,21 @@ NO_SUCH_STREAM = 31952
 NOT_IN_PROGRESS = 21220
 REPORTS_LOST = 20503
 
+NOT_SECURE = 32209
+UNRECORDED = "unrecorded"
+
 EARLY_ENDS_KEPT = 1_000
 DEADLINES_SWEPT = 1_000
+
+
+class Choice(NamedTuple):
+    """A connector, and the URIs of its SRSs that may record now, best first."""
+
+    connector: Connector
+    srs: tuple[str, ...]
+
+
+Choose = Callable[[str, str], Choice | None]
 
 
 class Recorder:
@@ -93,24 +120,24 @@ class Recorder:
         self,
         shard: int,
         entry: i.Entry,
-        connector_of: Callable[[str, str], Connector | None],
+        choose: Choose,
         now_ms: int,
     ) -> None:
-        """Apply an inbox entry. `connector_of(account_sid, name)` looks connectors up.
+        """Apply an inbox entry. `choose(account_sid, name)` looks a connector and its SRSs up.
 
         What that raises comes through, and nothing was changed then.
         """
         match entry:
             case i.CallAnswered():
-                self._answered(shard, entry, connector_of, now_ms)
+                self._answered(shard, entry, choose, now_ms)
             case i.CallFailed():
                 self._failed(shard, entry, now_ms)
-            case i.CallChanged(call_sid=sid):
-                self._for_each_stream(sid, e.CallReoffered(), now_ms)
+            case i.CallChanged():
+                self._changed(entry, now_ms)
             case i.ByeAnswered():
                 self._bye_answered(entry, now_ms)
             case i.StartOrdered():
-                self._start_ordered(shard, entry, connector_of, now_ms)
+                self._start_ordered(shard, entry, choose, now_ms)
             case i.StopOrdered():
                 self._stop_ordered(shard, entry, now_ms)
             case i.ReportsDropped(node=node, count=count):
@@ -129,15 +156,22 @@ class Recorder:
         if after is before and not commands:
             return
         self._put(file, after)
-        self._changes.transitions.append((before, event, after))
+        if after.history != before.history:
+            self._changes.transitions.append((before, event, after))
         self._command(file, after, commands, now_ms)
         self._retire_if_over(file)
 
-    def note_request(self, stream: Stream) -> None:
-        """Keep a stream whose dialog took a request of the SRS (its CSeq)."""
-        file = self.file_of(stream.sid)
+    def happen_to_leg(self, stream_sid: str, leg: int, event: e.LegEvent, now_ms: int) -> None:
+        """Apply an event to a leg of a stream."""
+        self.happen(stream_sid, e.LegHappened(leg=leg, event=event), now_ms)
+
+    def note_request(self, stream_sid: str, leg: Leg) -> None:
+        """Keep a leg whose dialog took a request of the SRS (its CSeq)."""
+        file = self.file_of(stream_sid)
         if file is not None:
-            self._put(file, stream)
+            stream = file.streams[stream_sid]
+            legs = tuple(leg if each.number == leg.number else each for each in stream.legs)
+            self._put(file, replace(stream, legs=legs))
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
         """End a call and with it its streams; an ended or unknown call is left alone."""
@@ -166,26 +200,59 @@ class Recorder:
         self,
         shard: int,
         entry: i.CallAnswered,
-        connector_of: Callable[[str, str], Connector | None],
+        choose: Choose,
         now_ms: int,
     ) -> None:
         call = entry.call
         if call.sid in self._files:
             return
         # A look-up may fail, so it comes before anything changes.
-        connectors = [connector_of(call.account_sid, o.connector_name) for o in entry.orders]
+        choices = [choose(call.account_sid, o.connector_name) for o in entry.orders]
         file = CallFile(shard, call)
         self._files[call.sid] = file
         self._changes.calls[call.sid] = file
         self._watch(call)
         self._notices(shard, call, entry.notices, now_ms)
-        for order, connector in zip(entry.orders, connectors, strict=True):
-            verdict = self._start(file, order, connector, now_ms)
+        for order, choice in zip(entry.orders, choices, strict=True):
+            verdict = self._start(file, order, choice, now_ms)
             if not verdict.accepted:
                 self._alert(shard, call.sid, verdict.code or 0, verdict.text, now_ms, order=order)
         early_end = self._early_ends.pop(call.sid, None)
         if early_end is not None:
             self._bye_answered(early_end, now_ms)
+
+    def _changed(self, entry: i.CallChanged, now_ms: int) -> None:
+        self._for_each_stream(entry.call_sid, e.CallReoffered(), now_ms)
+        file = self._files.get(entry.call_sid)
+        if file is None or entry.is_srtp is None or entry.is_srtp == file.call.is_srtp:
+            return
+        file.call = replace(file.call, is_srtp=entry.is_srtp)
+        self._changes.calls[file.call.sid] = file
+        for stream in list(file.running) if entry.is_srtp else ():
+            policy = stream.plan.on_secure_call
+            plain = [leg.srs for leg in stream.legs if leg.state in RUNNING and _is_plain(leg.srs)]
+            if plain and policy is not OnSecureCall.ALLOW:
+                self._not_secure(file, stream, plain[0], policy, now_ms)
+
+    def _not_secure(
+        self, file: CallFile, stream: Stream, srs: str, policy: OnSecureCall, now_ms: int
+    ) -> None:
+        """RFC 7866 §12: the recording must be as secure as the call."""
+        text = f"the call's media is SRTP, that to {srs} is not"
+        if policy is OnSecureCall.REFUSE:
+            text += ": the recording ends"
+        self._alert(
+            file.shard,
+            file.call.sid,
+            NOT_SECURE,
+            text,
+            now_ms,
+            order=stream.order,
+            stream_sid=stream.sid,
+            level=AlertLevel.ERROR if policy is OnSecureCall.REFUSE else AlertLevel.WARNING,
+        )
+        if policy is OnSecureCall.REFUSE:
+            self.happen(stream.sid, e.Stopped(), now_ms)
 
     def _failed(self, shard: int, entry: i.CallFailed, now_ms: int) -> None:
         self._changes.retired[entry.call.sid] = CallFile(shard, entry.call)
@@ -212,7 +279,7 @@ class Recorder:
         self,
         shard: int,
         entry: i.StartOrdered,
-        connector_of: Callable[[str, str], Connector | None],
+        choose: Choose,
         now_ms: int,
     ) -> None:
         file = self._files.get(entry.call_sid)
@@ -220,8 +287,8 @@ class Recorder:
             text = f"call {entry.call_sid} is not in progress"
             verdict = Verdict(accepted=False, code=NOT_IN_PROGRESS, text=text)
         else:
-            connector = connector_of(file.call.account_sid, entry.order.connector_name)
-            verdict = self._start(file, entry.order, connector, now_ms)
+            choice = choose(file.call.account_sid, entry.order.connector_name)
+            verdict = self._start(file, entry.order, choice, now_ms)
             if not verdict.accepted:
                 code = verdict.code or 0
                 self._alert(shard, entry.call_sid, code, verdict.text, now_ms, order=entry.order)
@@ -241,33 +308,37 @@ class Recorder:
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _start(
-        self, file: CallFile, order: StreamOrder, connector: Connector | None, now_ms: int
+        self, file: CallFile, order: StreamOrder, choice: Choice | None, now_ms: int
     ) -> Verdict:
-        refusal = self._refusal(file, order, connector)
-        if refusal is not None or connector is None:
+        refusal = self._refusal(file, order, choice)
+        if refusal is not None or choice is None:
             code, text = refusal or (UNKNOWN_CONNECTOR, "")
             return Verdict(accepted=False, code=code, text=text)
+        plan = _plan(choice, file.call)
         begun = begin(
             sid=make_stream_sid(file.call.sid, len(file.streams) + 1),
             call_sid=file.call.sid,
             account_sid=file.call.account_sid,
             order=order,
-            srs_uri=connector.srs[0].uri,
+            plan=plan,
             now_ms=now_ms,
         )
         self._put(file, begun.stream)
         self._changes.transitions.append((begun.stream, None, begun.stream))
         self._command(file, begun.stream, begun.commands, now_ms)
+        plain = [leg.srs for leg in begun.stream.legs if _is_plain(leg.srs)]
+        if file.call.is_srtp and plain and plan.on_secure_call is OnSecureCall.ALERT:
+            self._not_secure(file, begun.stream, plain[0], plan.on_secure_call, now_ms)
         return Verdict(accepted=True, text="accepted", stream_sid=begun.stream.sid)
 
     def _refusal(
-        self, file: CallFile, order: StreamOrder, connector: Connector | None
+        self, file: CallFile, order: StreamOrder, choice: Choice | None
     ) -> tuple[int, str] | None:
         try:
             check_order(order)
         except OrderError as error:
             return error.code, str(error)
-        if connector is None:
+        if choice is None:
             return UNKNOWN_CONNECTOR, f"connectorName: no connector {order.connector_name!r}"
         if order.name and any(s.order.name == order.name for s in file.running):
             return DUPLICATE_NAME, f"name: a stream {order.name!r} runs on this call already"
@@ -275,6 +346,9 @@ class Recorder:
         limit = self._limits.tracks_per_call
         if taken + len(order.track.sides) > limit:
             return TOO_MANY_TRACKS, f"track: {taken} of at most {limit} tracks are taken"
+        if choice.srs and not _plan(choice, file.call).srs:
+            text = f"connectorName: the call's media is SRTP, {order.connector_name!r} has none"
+            return NOT_SECURE, text
         return None
 
     # Book-keeping
@@ -294,7 +368,12 @@ class Recorder:
         self, file: CallFile, stream: Stream, commands: Iterable[e.Command], now_ms: int
     ) -> None:
         for command in commands:
-            if isinstance(command, e.RaiseAlert):
+            if isinstance(command, e.ForLeg):
+                order = Order(file, stream.sid, command.leg, command.command)
+                self._changes.commands.append(order)
+            elif isinstance(command, e.EndCall):
+                self._end_unrecorded(file, command.text, now_ms)
+            else:
                 self._alert(
                     file.shard,
                     file.call.sid,
@@ -305,8 +384,15 @@ class Recorder:
                     stream_sid=stream.sid,
                     level=command.level,
                 )
-            else:
-                self._changes.commands.append((file, stream.sid, command))
+
+    def _end_unrecorded(self, file: CallFile, text: str, now_ms: int) -> None:
+        """End a call that must not go on unrecorded; its proxy sends the BYEs."""
+        if not file.call.is_live:
+            return
+        self._alert(file.shard, file.call.sid, UNREACHABLE, f"the call is ended: {text}", now_ms)
+        self._changes.to_end.append((file.call, text))
+        self.end_call(file.call.sid, UNRECORDED, now_ms)
+        self._changes.orphans.append(file.call)
 
     def _notices(self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int) -> None:
         for notice in notices:
@@ -369,3 +455,24 @@ class Recorder:
         if file.is_over and self._files.pop(file.call.sid, None) is not None:
             self._changes.calls.pop(file.call.sid, None)
             self._changes.retired[file.call.sid] = file
+
+
+def _is_plain(srs: str) -> bool:
+    return not parse_srs_uri(srs).uses_srtp
+
+
+def _plan(choice: Choice, call: Call) -> Plan:
+    """Keep what a stream needs of its connector, whatever becomes of that."""
+    connector, srs = choice
+    if call.is_srtp and connector.on_secure_call is OnSecureCall.REFUSE:
+        srs = tuple(uri for uri in srs if not _is_plain(uri))
+    return Plan(
+        srs=srs,
+        is_parallel=connector.delivery is Delivery.PARALLEL,
+        answer_ms=connector.answer_s * 1000,
+        total_ms=connector.total_s * 1000,
+        check_ms=connector.options_s * 1000,
+        has_digest=bool(connector.digest_user),
+        end_call_ms=None if connector.end_call_s is None else connector.end_call_s * 1000,
+        on_secure_call=connector.on_secure_call,
+    )

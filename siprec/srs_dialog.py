@@ -4,6 +4,7 @@ A reply becomes an event. A request is checked against the dialog (RFC 3261 §12
 an answer, and perhaps an event as well.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,9 @@ from siprec.sids import parse_leg_call_id
 from siprec.sip_uri import parse_name_addr, parse_uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
+_REASON = re.compile(r"(?i)\b(SIP|Q\.850)\s*;[^,]*?\bcause\s*=\s*([0-9]{1,4})")
+_FIRST_ERROR = {"sip": 400, "q.850": 34}
+
 ACCEPT = "application/sdp, application/rs-metadata+xml, multipart/mixed"
 
 
@@ -24,35 +28,40 @@ ACCEPT = "application/sdp, application/rs-metadata+xml, multipart/mixed"
 class Answer:
     """How to answer a request: status, reason, extra headers, SDP body (empty: none).
 
-    `stream` is the stream with what the request changed of its dialog, `event` what follows.
+    `leg` is the leg with what the request changed of its dialog, `event` what follows for it.
     """
 
     status: int
     reason: str
     headers: Mapping[str, str] = field(default_factory=dict)
     sdp: str = ""
-    stream: Stream | None = None
-    event: e.Event | None = None
+    leg: Leg | None = None
+    event: e.LegEvent | None = None
 
 
-def event_of(reply: SrsReplied) -> e.Event | None:
-    """Give the event that a reply to our INVITE or BYE is; None when nothing follows."""
+def event_of(reply: SrsReplied) -> e.LegEvent | None:
+    """Give the event that a reply to a request of ours is; None when nothing follows."""
     leg = parse_leg_call_id(reply.call_id)
     if leg is None or reply.status < 200:
         return None
-    _, attempt = leg
-    if reply.method == "BYE":
-        return e.SrsByeAnswered(attempt=attempt, status=reply.status)
-    if reply.method != "INVITE":
-        return None
-    if reply.status < 300:
-        return _answered(reply, attempt)
-    return e.SrsRefused(
-        attempt=attempt,
-        status=reply.status,
-        reason="no answer" if reply.is_timeout else reply.reason,
-        contact=_uri(reply.contact),
-    )
+    challenge = e.Challenge(lines=reply.challenges, cseq=reply.cseq)
+    match reply.method:
+        case "BYE":
+            return e.SrsByeAnswered(attempt=leg.attempt, status=reply.status, challenge=challenge)
+        case "OPTIONS":
+            return e.SrsOptionsAnswered(attempt=leg.attempt, status=reply.status)
+        case "INVITE" if reply.status < 300:
+            return _answered(reply, leg.attempt)
+        case "INVITE":
+            return e.SrsRefused(
+                attempt=leg.attempt,
+                status=reply.status,
+                reason="no answer" if reply.is_timeout else reply.reason,
+                contact=_uri(reply.contact),
+                challenge=challenge,
+            )
+        case _:
+            return None
 
 
 def _answered(reply: SrsReplied, attempt: int) -> e.SrsAnswered:
@@ -82,54 +91,63 @@ def _uri(contact: str) -> str | None:
 def answer_request(stream: Stream | None, request: SrsRequested) -> Answer:
     """Answer a request of the SRS for a stream (None: no such stream here)."""
     leg = _leg_of(stream, request)
-    if stream is None or leg is None:
+    if leg is None:
         return Answer(status=481, reason="Call/Transaction Does Not Exist")
     if leg.remote_cseq and request.cseq <= leg.remote_cseq:
         return Answer(status=500, reason="CSeq Out of Order", headers={"Retry-After": "1"})
-    noted = replace(stream, leg=replace(leg, remote_cseq=request.cseq))
+    noted = replace(leg, remote_cseq=request.cseq)
     match request.method:
         case "BYE":
-            hung_up = e.SrsHungUp(reason=request.reason)
-            return Answer(status=200, reason="OK", stream=noted, event=hung_up)
+            hung_up = e.SrsHungUp(reason=request.reason, is_error=tells_error(request.reason))
+            return Answer(status=200, reason="OK", leg=noted, event=hung_up)
         case "OPTIONS":
             headers = {"Allow": ALLOW, "Accept": ACCEPT}
-            return Answer(status=200, reason="OK", headers=headers, stream=noted)
+            return Answer(status=200, reason="OK", headers=headers, leg=noted)
         case "INFO":
-            return Answer(status=200, reason="OK", stream=noted)
+            return Answer(status=200, reason="OK", leg=noted)
         case "INVITE" | "UPDATE":
             return _answer_offer(noted, request)
         case _:
             return Answer(status=405, reason="Method Not Allowed", headers={"Allow": ALLOW})
 
 
+def tells_error(reason: str) -> bool:
+    """Tell whether a Reason header (RFC 3326) says that the peer could not go on.
+
+    SIP causes from 400, and Q.850 causes from 34: no resource, no service, a failure.
+    """
+    return any(
+        int(cause) >= _FIRST_ERROR[protocol.lower()] for protocol, cause in _REASON.findall(reason)
+    )
+
+
 def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:
-    if stream is None or stream.state.is_final:
+    named = parse_leg_call_id(request.call_id)
+    leg = stream.leg(named.leg) if stream is not None and named is not None else None
+    if leg is None or leg.state.is_final:
         return None
-    leg = stream.leg
     ours = (leg.call_id, leg.from_tag, leg.to_tag)
     return leg if ours == (request.call_id, request.to_tag, request.from_tag) else None
 
 
-def _answer_offer(stream: Stream, request: SrsRequested) -> Answer:
+def _answer_offer(leg: Leg, request: SrsRequested) -> Answer:
     """Answer a re-INVITE or UPDATE. What we send does not change, so our SDP does not."""
-    leg = stream.leg
-    target = _uri(request.contact) or leg.remote_target
-    noted = replace(stream, leg=replace(leg, remote_target=target))
+    noted = replace(leg, remote_target=_uri(request.contact) or leg.remote_target)
     headers = {"Allow": ALLOW, "Accept": ACCEPT}
     if leg.offer is None:
-        return Answer(status=500, reason="No Offer to Repeat", stream=noted)
+        return Answer(status=500, reason="No Offer to Repeat", leg=noted)
     sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
     if sdp is None:
         ours = leg.offer.sdp if request.method == "INVITE" else ""
-        return Answer(status=200, reason="OK", headers=headers, sdp=ours, stream=noted)
+        return Answer(status=200, reason="OK", headers=headers, sdp=ours, leg=noted)
     try:
         checked = check_answer(leg.offer, sdp)
     except SdpError as error:
         headers = {"Warning": f'399 siprec "{_quotable(str(error))}"'}
-        return Answer(status=488, reason="Not Acceptable Here", headers=headers, stream=noted)
+        return Answer(status=488, reason="Not Acceptable Here", headers=headers, leg=noted)
     event = e.SrsReanswered(sdp=sdp) if checked.sdp != leg.answer else None
     return Answer(
-        status=200, reason="OK", headers=headers, sdp=leg.offer.sdp, stream=noted, event=event
+        status=200, reason="OK", headers=headers, sdp=leg.offer.sdp, leg=noted, event=event
     )
 
 

@@ -3,30 +3,21 @@
 from collections.abc import Iterable
 
 from siprec import events as e
+from siprec.leg_end import CANCEL_MS, STOP_MS
+from siprec.leg_setup import CONNECT_MS, FORK_MS, FORK_TRIES
 from siprec.model import StreamState
-from siprec.transitions import (
-    CANCEL_MS,
-    CONNECT_MS,
-    FORK_MS,
-    FORK_TRIES,
-    IGNORED,
-    INVITE_MS,
-    LATE,
-    STOP_MS,
-    TABLE,
-    Transition,
-)
+from siprec.transitions import IGNORED, LATE, TABLE, Transition
 
 S = StreamState
 
 MEANING: dict[StreamState, str] = {
     S.FORKING: "rtpengine is asked for a copy of the call's audio: "
     f"{FORK_MS / 1000:g} s a time, at most {FORK_TRIES} times.",
-    S.INVITING: f"The SRS has the INVITE and has not answered; it gets {INVITE_MS / 1000:g} s.",
+    S.INVITING: "The SRS has the INVITE and has not answered; it gets `answer_s` of the connector.",
     S.CONNECTING: "The SRS answered, and rtpengine is given its answer; "
     f"it gets {CONNECT_MS / 1000:g} s.",
-    S.RECORDING: "Media flows to the SRS. No deadline: the call, the SRS, rtpengine or a person "
-    "ends it.",
+    S.RECORDING: "Media flows to the SRS. The call, the SRS, rtpengine or a person ends it; "
+    "OPTIONS in the dialog ask every `options_s` whether the SRS still knows it.",
     S.CANCELLING: "Stopped before the SRS answered: CANCEL is sent, its final reply is awaited "
     f"for {CANCEL_MS / 1000:g} s.",
     S.STOPPING: "The fork is being released and BYE waits for its reply, "
@@ -39,8 +30,12 @@ _HEAD = """# The states of a stream
 
 <!-- Drawn from siprec/transitions.py by `make docs`. Do not edit. -->
 
-A stream is one recording of a call. Each event moves it as `siprec.transitions.TABLE` says;
-`siprec.step` runs the table. The values are stored in Redis (redis.md).
+A stream is one recording of a call, and each of its legs one dialog with one SRS. Each event
+moves a leg as `siprec.transitions.TABLE` says. The stream is in the state of its most advanced
+leg, in this order: recording, connecting, inviting, forking, stopping, cancelling; when all legs
+have ended it is stopped, or failed if no leg was left that could record. `siprec.step` decides
+what becomes of the stream when a leg fails: with `failover` the next SRS gets a leg, with
+`parallel` the other legs go on. The values are stored in Redis (redis.md).
 """
 
 _EVENTS = """## Every event in every state
@@ -77,7 +72,7 @@ def _diagram() -> str:
 def _table() -> str:
     rows = (
         (f"`{kind.__name__}`", *(_cell(TABLE[state][kind]) for state in StreamState))
-        for kind in e.Event.__args__
+        for kind in e.LegEvent.__args__
     )
     return _markdown_table(("Event", *(f"`{state}`" for state in StreamState)), rows)
 
@@ -91,7 +86,7 @@ def _cell(transition: Transition) -> str:
 
 
 def _glossary() -> str:
-    meanings = ((f"`{kind.__name__}`", _first_sentence(kind)) for kind in e.Event.__args__)
+    meanings = ((f"`{kind.__name__}`", _first_sentence(kind)) for kind in e.LegEvent.__args__)
     return "## Events\n\n" + _markdown_table(("Event", "Meaning"), meanings)
 
 
