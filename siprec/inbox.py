@@ -4,10 +4,10 @@ An entry has two fields: `t`, the kind, and `d`, the JSON of the record below.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from siprec.model import Call, StreamOrder
-from siprec.record import RecordError, from_json, to_json
+from siprec.record import SDP, RecordError, Seal, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ class SrsRequested:
     reason: str = ""
     contact: str = ""
     content_type: str = ""
-    body: str = ""
+    body: str = field(default="", metadata=SDP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ class SrsReplied:
     routes: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ()
     content_type: str = ""
-    body: str = ""
+    body: str = field(default="", metadata=SDP)
     tls: TlsSeen | None = None
 
 
@@ -181,18 +181,22 @@ _KINDS: Mapping[str, type[Entry]] = {
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
-def to_fields(entry: Entry) -> dict[str, str]:
-    """Give the fields of the inbox entry, for XADD."""
-    return {"t": _NAMES[type(entry)], "d": to_json(entry)}
+def to_fields(entry: Entry, seal: Seal | None = None) -> dict[str, str]:
+    """Give the fields of the inbox entry, for XADD. A body with keys in it needs `seal`.
+
+    Raises:
+        RecordError: there is something to seal, and no `seal`.
+    """
+    return {"t": _NAMES[type(entry)], "d": to_json(entry, seal)}
 
 
-def from_fields(fields: Mapping[str, str]) -> Entry:
+def from_fields(fields: Mapping[str, str], unseal: Seal | None = None) -> Entry:
     """Decode an inbox entry.
 
     Raises:
-        RecordError: unknown kind, or the data does not fit it.
+        RecordError: unknown kind, the data does not fit it, or it cannot be unsealed.
     """
     kind = _KINDS.get(fields.get("t", ""))
     if kind is None:
         raise RecordError("t", f"{fields.get('t')!r} is no kind of inbox entry")
-    return from_json(kind, fields.get("d", ""))
+    return from_json(kind, fields.get("d", ""), unseal)

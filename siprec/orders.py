@@ -3,11 +3,11 @@
 import re
 from urllib.parse import urlsplit
 
-from siprec import connectors
 from siprec.errors import OrderError as OrderError
 from siprec.model import StreamOrder
 
 MAX_NAME_CHARS = 255
+MAX_CONNECTOR_NAME_CHARS = 64
 MAX_URL_CHARS = 2048
 MAX_PARAMETERS = 99
 MAX_PARAMETER_NAME_CHARS = 128
@@ -48,7 +48,7 @@ def check_order(order: StreamOrder) -> None:
     """
     if why := stream_name_fault(order.name):
         raise OrderError("name", BAD_FIELD, why)
-    if why := connectors.name_fault(order.connector_name):
+    if why := connector_name_fault(order.connector_name):
         raise OrderError("connector_name", BAD_FIELD, why)
     if order.status_callback is not None and (why := _url_fault(order.status_callback)):
         raise OrderError("status_callback", BAD_FIELD, why)
@@ -69,6 +69,17 @@ def stream_name_fault(name: str) -> str | None:
     # The REST path of a stream may end in its name, and "/" arrives there unescaped.
     if "/" in name or _CONTROL.search(name):
         return "must not hold / or control characters"
+    return None
+
+
+def connector_name_fault(name: str) -> str | None:
+    """Say what is wrong with the name of a connector; None when it is well."""
+    if not name:
+        return "must not be empty"
+    if len(name) > MAX_CONNECTOR_NAME_CHARS:
+        return f"is over {MAX_CONNECTOR_NAME_CHARS} characters"
+    if "/" in name or not name.isprintable():
+        return "must not hold / or unprintable characters"
     return None
 
 

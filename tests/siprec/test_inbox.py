@@ -1,18 +1,34 @@
 """Inbox entries: every kind goes through Redis fields and back."""
 
+from dataclasses import replace
+
 import pytest
 
 from siprec import inbox as i
 from siprec.model import Call, Party, StreamOrder
 from siprec.record import RecordError
+from siprec.vault import Vault
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, STREAM_SID
 
+SUITE = "AES_CM_128_HMAC_SHA1_80"
 CALL = Call(
     sid=CALL_SID,
     account_sid=ACCOUNT_SID,
     sip_call_id="a@b",
     caller=Party(name="Ünï & <Co>", uri="sip:a@b", tag="a"),
 )
+REQUESTED = i.SrsRequested(
+    node="n",
+    boot="b",
+    index=1,
+    label=2,
+    method="BYE",
+    call_id="c",
+    from_tag="f",
+    to_tag="t",
+    cseq=3,
+)
+REPLIED = i.SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, routes=("<r>",))
 ENTRIES: dict[str, i.Entry] = {
     "call-answered": i.CallAnswered(
         call=CALL,
@@ -25,18 +41,8 @@ ENTRIES: dict[str, i.Entry] = {
     "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),
     "stop-ordered": i.StopOrdered(request_id="r", stream_sid=STREAM_SID),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
-    "srs-requested": i.SrsRequested(
-        node="n",
-        boot="b",
-        index=1,
-        label=2,
-        method="BYE",
-        call_id="c",
-        from_tag="f",
-        to_tag="t",
-        cseq=3,
-    ),
-    "srs-replied": i.SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, routes=("<r>",)),
+    "srs-requested": REQUESTED,
+    "srs-replied": REPLIED,
 }
 
 
@@ -49,6 +55,21 @@ def test_entry_comes_back_from_its_fields_as_it_was(kind: str) -> None:
     fields = i.to_fields(ENTRIES[kind])
     assert fields["t"] == kind
     assert i.from_fields(fields) == ENTRIES[kind]
+
+
+def test_body_with_keys_is_sealed_and_one_without_is_not(vault: Vault) -> None:
+    entries: tuple[i.SrsRequested | i.SrsReplied, ...] = (REQUESTED, REPLIED)
+    for entry in entries:
+        plain = replace(entry, body="v=0\r\na=recvonly\r\n")
+        assert "a=recvonly" in i.to_fields(plain, vault.seal)["d"]
+        keyed = replace(entry, body=f"v=0\r\na=crypto:1 {SUITE} inline:KEY\r\n\udcff")
+        fields = i.to_fields(keyed, vault.seal)
+        assert "KEY" not in fields["d"]
+        assert i.from_fields(fields, vault.unseal) == keyed
+        with pytest.raises(RecordError, match="body: is sealed, and no vault is at hand"):
+            i.from_fields(fields)
+        with pytest.raises(RecordError, match="holds secrets"):
+            i.to_fields(keyed)
 
 
 @pytest.mark.parametrize(

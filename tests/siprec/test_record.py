@@ -1,15 +1,27 @@
 """Records survive their JSON, and hostile JSON is refused by field name."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec.model import Call, Party, Stream, StreamOrder, StreamState, Track
-from siprec.record import RecordError, from_json, from_plain, to_json, to_plain
+from siprec.model import Call, Connector, Party, Stream, StreamOrder, StreamState, Track
+from siprec.record import (
+    SDP,
+    SECRET,
+    RecordError,
+    from_json,
+    from_local_json,
+    from_plain,
+    to_json,
+    to_local_json,
+    to_plain,
+)
 from siprec.settings import Settings
+from siprec.vault import Vault, new_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +32,36 @@ class _Odd:
     pair: tuple[int, str] = (1, "a")
     on: bool = False
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Inner:
+    """A record inside another one."""
+
+    sdp: str = field(default="", metadata=SDP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Guarded:
+    """Marked fields, at the top and further down."""
+
+    plain: str = ""
+    password: str = field(default="", metadata=SECRET)
+    inner: _Inner | None = None
+    inners: tuple[_Inner, ...] = ()
+
+
+CLEAR = "v=0\r\na=recvonly\r\n"
+CRYPTO = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"
+KEYED = (
+    f"v=0\r\n{CRYPTO}KEY1|2^20|1:4;inline:KEY2 FEC_ORDER=FEC_SRTP\r\na=crypto:2 X Inline:KEY3\r\n"
+)
+GUARDED = _Guarded(
+    plain="shown",
+    password="pässword",
+    inner=_Inner(sdp=KEYED),
+    inners=(_Inner(sdp=CLEAR), _Inner(sdp=f"{KEYED}\udcff")),
+)
+SECRETS = ("pässword", "KEY1", "KEY2", "KEY3")
 
 _texts = st.text(max_size=20)
 _orders = st.builds(
@@ -113,3 +155,97 @@ def test_from_plain_names_the_path_of_a_nested_field() -> None:
 def test_from_plain_of_anything_gives_a_record_or_a_record_error(plain: object) -> None:
     with suppress(RecordError):
         assert isinstance(from_plain(StreamOrder, plain), StreamOrder)
+
+
+# What is marked
+
+
+def test_marked_fields_are_stored_sealed_and_come_back(vault: Vault) -> None:
+    text = to_json(GUARDED, vault.seal)
+    assert not [secret for secret in SECRETS if secret in text]
+    assert text.count("sealed:1:") == 3
+    assert "a=recvonly" in text
+    assert from_json(_Guarded, text, vault.unseal) == GUARDED
+    assert from_json(_Guarded, text.encode(), vault.unseal) == GUARDED
+
+
+@pytest.mark.parametrize(
+    "guarded",
+    [
+        _Guarded(password="x"),
+        _Guarded(inner=_Inner(sdp=KEYED)),
+        _Guarded(inner=_Inner(sdp="a=key-mgmt inline:x")),
+        _Guarded(inner=_Inner(sdp="sealed:anything")),
+        _Guarded(inners=(_Inner(), _Inner(sdp="a=crypto"))),
+    ],
+    ids=["secret", "sdp", "inline", "pretends", "in-a-list"],
+)
+def test_record_that_needs_a_seal_is_not_stored_without(guarded: _Guarded, vault: Vault) -> None:
+    with pytest.raises(RecordError, match=r"^holds secrets, which are stored sealed only"):
+        to_json(guarded)
+    sealed = to_json(guarded, vault.seal)
+    assert from_json(_Guarded, sealed, vault.unseal) == guarded
+    with pytest.raises(RecordError, match=r"(password|sdp): is sealed, and no vault is at hand$"):
+        from_json(_Guarded, sealed)
+
+
+def test_record_without_secrets_needs_no_seal(vault: Vault) -> None:
+    guarded = _Guarded(plain="KEY1", inner=_Inner(sdp=CLEAR))
+    assert to_json(guarded) == to_json(guarded, vault.seal)
+    assert from_json(_Guarded, to_json(guarded)) == guarded
+
+
+@pytest.mark.parametrize("name", ["credential_value", "digest_password", "tls_key"])
+def test_secret_of_a_connector_is_never_stored_in_clear(name: str, vault: Vault) -> None:
+    plain = {"account_sid": "AC", "name": "c", "srs": [{"uri": "sip:a"}], name: "geheim"}
+    connector = from_plain(Connector, plain)
+    with pytest.raises(RecordError):
+        to_json(connector)
+    assert "geheim" not in to_json(connector, vault.seal)
+    assert to_plain(connector)[name] == "(hidden)"
+
+
+@pytest.mark.parametrize("text", ["geheim", "sealed:1:", "sealed:1:00000000:geheim"])
+def test_secret_that_looks_sealed_is_sealed_like_any(text: str, vault: Vault) -> None:
+    guarded = from_plain(_Guarded, {"password": text})
+    assert guarded.password == text
+    stored = to_json(guarded, vault.seal)
+    assert "geheim" not in stored
+    assert from_json(_Guarded, stored, vault.unseal) == guarded
+
+
+def test_local_json_is_in_clear_and_comes_back() -> None:
+    guarded = _Guarded(password="pässword", inner=_Inner(sdp="sealed:1:x\udcff"))
+    text = to_local_json(guarded)
+    assert text == '{"password":"pässword","inner":{"sdp":"sealed:1:x\udcff"}}'
+    assert from_local_json(_Guarded, text) == guarded
+    with pytest.raises(RecordError, match="not JSON"):
+        from_local_json(_Guarded, "{")
+
+
+def test_sealed_field_with_another_key_is_named_and_not_quoted(
+    vault: Vault, tmp_path: Path
+) -> None:
+    text = to_json(GUARDED, vault.seal)
+    other = tmp_path / "other.key"
+    other.touch(mode=0o600)
+    other.write_text(new_key().text)
+    with pytest.raises(RecordError, match=rf"^password: is sealed with key \w+, .*{other}$"):
+        from_json(_Guarded, text, Vault(other).unseal)
+
+
+def test_marked_field_of_a_wrong_type_is_named_and_not_quoted() -> None:
+    with pytest.raises(RecordError, match=r"^password: is not str$"):
+        from_plain(_Guarded, {"password": 1234})
+
+
+def test_to_plain_hides_secrets_and_keys_and_no_more() -> None:
+    plain = to_plain(GUARDED)
+    assert plain["plain"] == "shown"
+    assert plain["password"] == "(hidden)"
+    assert plain["inner"]["sdp"] == (
+        f"v=0\r\n{CRYPTO}(hidden)|2^20|1:4;inline:(hidden) FEC_ORDER=FEC_SRTP\r\n"
+        "a=crypto:2 X Inline:(hidden)\r\n"
+    )
+    assert plain["inners"][0] == {"sdp": CLEAR}
+    assert to_plain(_Guarded()) == {"plain": "", "password": "", "inner": None, "inners": []}

@@ -25,6 +25,7 @@ class TlsProxy:
     """One Kamailio with kamailio-tls.cfg. Use it with `with`.
 
     `profiles` are sections of tls.cfg; `defines` what kamailio-tls.cfg reads beside the usual.
+    `host` is the address of the outside.
     """
 
     def __init__(
@@ -35,21 +36,17 @@ class TlsProxy:
         *,
         profiles: str = "",
         defines: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.inside: Address = ("127.0.0.1", ports.take())
-        self.outside: Address = ("127.0.0.1", ports.take())
+        self.outside: Address = (host, ports.take())
         self._folder = folder
         self._log_path = folder / "kamailio.log"
         self._tls_cfg = folder / "tls.cfg"
         self._defines = {"OWN_NODES": "127.0.0.0/8", **(defines or {})}
-        ours = (f"certificate = {identity.certificate}", f"private_key = {identity.key}")
-        sections = (
-            section("server:default", "no", *ours),
-            section("client:default", "yes"),
-            profiles,
-        )
-        self._tls_cfg.write_text("\n".join(sections))
+        self._ours = (f"certificate = {identity.certificate}", f"private_key = {identity.key}")
+        self.write(profiles)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -70,10 +67,13 @@ class TlsProxy:
         host, port = self.inside
         command = ["/usr/sbin/kamailio", "-DD", "-E", "-x", "fm", "-X", "fm"]
         command += ["-m", "256", "-M", "8", "-f", str(CONF), "-A", "LOG_LEVEL=2", "-n", "1"]
+        outside = f"tls:{_shown(self.outside[0])}:{self.outside[1]}"
+        source = "SOURCE_IPV6" if ":" in self.outside[0] else "SOURCE_IPV4"
+        command += ["-A", f"{source}={self.outside[0]}"]
         strings = {"TLS_CONFIG": str(self._tls_cfg), **self._defines}
         for name, value in strings.items():
             command += ["-A", f'{name}="{value}"']
-        command += ["-l", f"udp:{host}:{port}", "-l", f"tls:{self.outside[0]}:{self.outside[1]}"]
+        command += ["-l", f"udp:{host}:{port}", "-l", outside]
         return [*command, "-Y", str(self._folder), "-P", str(self._folder / "kamailio.pid")]
 
     @property
@@ -86,6 +86,15 @@ class TlsProxy:
     def log(self) -> str:
         """Give what it has logged so far."""
         return self._log_path.read_text(errors="replace")
+
+    def write(self, profiles: str) -> None:
+        """Write tls.cfg with these profiles; a proxy that runs does not know them yet."""
+        sections = (
+            section("server:default", "no", *self._ours),
+            section("client:default", "yes"),
+            profiles,
+        )
+        self._tls_cfg.write_text("\n".join(sections))
 
     def start(self) -> None:
         """Start it and wait until it listens on both sides."""
@@ -131,6 +140,10 @@ class TlsProxy:
     def _listens(self) -> bool:
         assert self.is_running(), f"the TLS proxy has ended:\n{self.log}"
         return is_bound(self.outside[1], "tcp") and is_bound(self.inside[1])
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _half_open() -> Iterator[tuple[int, int]]:

@@ -64,14 +64,20 @@ class Site:
     ) -> None:
         self._ends.__exit__(kind, error, trace)
 
-    def start(self, defines: Mapping[str, str] | None = None, *, profiles: str = "") -> None:
-        """Start the TLS proxy, with more defines and profiles."""
+    def start(
+        self,
+        defines: Mapping[str, str] | None = None,
+        *,
+        profiles: str = "",
+        host: str = "127.0.0.1",
+    ) -> None:
+        """Start the TLS proxy, with more defines and profiles; `host` is its outside's."""
         profiles += "\n" + profile("good", self.ca.certificate, self.us)
         profiles += "\n" + profile("other", self.other_ca.certificate)
-        host, port = self.src.wire.address
-        known = {"SRC_URI": f"sip:{host}:{port}", **(defines or {})}
+        src_host, src_port = self.src.wire.address
+        known = {"SRC_URI": f"sip:{src_host}:{src_port}", **(defines or {})}
         self.proxy = TlsProxy(
-            self.folder / "tls", self.ports, self.us, profiles=profiles, defines=known
+            self.folder / "tls", self.ports, self.us, profiles=profiles, defines=known, host=host
         )
         self._ends.enter_context(self.proxy)
         self.src.proxy, self.src.behind = self.proxy.inside, self.proxy.outside

@@ -4,7 +4,7 @@ import contextlib
 import socket
 
 from siprec.inbox import SrsReplied
-from siprec.record import RecordError, from_json, to_json
+from siprec.record import RecordError, from_local_json, to_local_json
 from siprec_kemi import ksr
 from siprec_kemi.loopback import open_receiver
 
@@ -16,7 +16,7 @@ WAKE = b"wake"
 
 def post(sender: socket.socket, port: int, reply: SrsReplied) -> bool:
     """Send a reply of the SRS to the controller at a loopback port; False when it cannot be."""
-    letter = to_json(reply).encode("utf-8", "surrogateescape")
+    letter = to_local_json(reply).encode("utf-8", "surrogateescape")
     if len(letter) > LETTER_BYTES:
         return False
     try:
@@ -58,6 +58,7 @@ class Mailbox:
             if data == WAKE:
                 continue
             try:
-                letters.append(from_json(SrsReplied, data.decode("utf-8", "surrogateescape")))
+                text = data.decode("utf-8", "surrogateescape")
+                letters.append(from_local_json(SrsReplied, text))
             except RecordError as error:
                 ksr.log("warning", f"mail that is no reply of an SRS: {error}")
