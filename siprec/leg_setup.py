@@ -91,7 +91,9 @@ def retry_or_give_up_fork(leg: Leg, event: e.ForkRefused, at: At) -> LegOutcome:
     """Wait a little for a fork that may come, or end."""
     if event.retryable and leg.forks < FORK_TRIES:
         return LegOutcome(replace(leg, deadline_ms=at.now_ms + FORK_RETRY_MS))
-    return wind_down(leg, at, bye=False, fault=Fault(event.code, event.text, True))
+    # Other faults are the SRS's own: an edge that does not exist, say.
+    fault = Fault(event.code, event.text, is_hopeless=event.code == NO_MEDIA)
+    return wind_down(leg, at, bye=False, fault=fault)
 
 
 def fork_deadline(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:

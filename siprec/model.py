@@ -229,7 +229,7 @@ class Plan:
 
     `srs` are the URIs to try, best first; a parallel one uses all at once. `answer_ms` limits
     one INVITE, `total_ms` a start or a failover. `check_ms` is the time between two questions
-    to the SRS whether it still knows the dialog, 0 for none.
+    to the SRS whether it still knows the dialog, 0 for none. `tls_profile` is a profile's name.
     """
 
     srs: tuple[str, ...] = ()
@@ -238,6 +238,7 @@ class Plan:
     total_ms: int = 30_000
     check_ms: int = 0
     has_digest: bool = False
+    tls_profile: str = ""
     end_call_ms: int | None = None
     on_secure_call: OnSecureCall = OnSecureCall.ALERT
 

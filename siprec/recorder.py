@@ -5,7 +5,7 @@ then carries the commands out.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -28,9 +28,11 @@ from siprec.model import (
 )
 from siprec.orders import check_order
 from siprec.settings import LimitSettings
+from siprec.sessions import Sessions
 from siprec.sids import SidError, call_sid_of, make_stream_sid
 from siprec.srs_uri import parse_srs_uri
 from siprec.step import RUNNING, begin, step
+from siprec.tls_profile import tls_profile
 from siprec.verdict import Verdict
 
 UNKNOWN_CONNECTOR = 31940
@@ -67,6 +69,7 @@ class Recorder:
         self._deadlines: list[tuple[int, str]] = []
         self._sweep_above = DEADLINES_SWEPT
         self._early_ends: dict[str, i.ByeAnswered] = {}
+        self._sessions = Sessions()
         self._changes = Changes()
 
     # Shards come and go
@@ -78,6 +81,8 @@ class Recorder:
             self._files[call.sid] = file
             self._watch(call)
             for stream in streams:
+                self._sessions.changed(None, stream)
+            for stream in streams:
                 self.happen(stream.sid, e.OwnerChanged(), now_ms)
             if not call.is_live:
                 for stream in streams:
@@ -88,7 +93,8 @@ class Recorder:
         """Forget a shard that is no longer ours, and what changed in it and is not saved."""
         self._changes.drop(shard)
         for sid in [sid for sid, file in self._files.items() if file.shard == shard]:
-            del self._files[sid]
+            for stream in self._files.pop(sid).streams.values():
+                self._sessions.changed(stream, None)
 
     # Reading
 
@@ -104,6 +110,11 @@ class Recorder:
     def live_calls(self) -> list[CallFile]:
         """List the calls that are here."""
         return list(self._files.values())
+
+    @property
+    def sessions(self) -> Mapping[str, int]:
+        """Give the live sessions by `siprec.health.srs_key`."""
+        return self._sessions.counts
 
     def next_deadline_ms(self) -> int | None:
         """Tell when `pass_time` has something to do."""
@@ -359,6 +370,7 @@ class Recorder:
             self.happen(sid, event, now_ms)
 
     def _put(self, file: CallFile, stream: Stream) -> None:
+        self._sessions.changed(file.streams.get(stream.sid), stream)
         file.streams[stream.sid] = stream
         self._changes.streams[stream.sid] = stream
         if stream.deadline_ms is not None:
@@ -473,6 +485,7 @@ def _plan(choice: Choice, call: Call) -> Plan:
         total_ms=connector.total_s * 1000,
         check_ms=connector.options_s * 1000,
         has_digest=bool(connector.digest_user),
+        tls_profile=tls_profile(connector).name,
         end_call_ms=None if connector.end_call_s is None else connector.end_call_s * 1000,
         on_secure_call=connector.on_secure_call,
     )

@@ -11,33 +11,43 @@ from collections.abc import Iterable, Mapping
 
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
-from siprec.changes import CallFile
+from siprec.actions import EndCall
+from siprec.changes import Changes, Order
+from siprec.errors import SipUriError
 from siprec.inbox import Entry, SrsReplied, SrsRequested, from_fields
-from siprec.model import Connector
-from siprec.recorder import Recorder
+from siprec.leg_target import target_of
+from siprec.model import Call, Connector, Leg, Stream, StreamState
+from siprec.recorder import Choice, Recorder
 from siprec.settings import Runtime
 from siprec.shard_store import ShardStore
 from siprec.sids import parse_leg_call_id
 from siprec.srs_dialog import event_of
 from siprec.store import Store, StoreUnavailable, connect
+from siprec.vault import Vault
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s, now_ms
 from siprec_kemi.runtime import boot_id
-from siprec_kemi.src.addresses import Addresses
+from siprec_kemi.src.addresses import Addresses, UnknownEdge
 from siprec_kemi.src.audit import Audit
 from siprec_kemi.src.connectors import Connectors
-from siprec_kemi.src.forks import Forks
+from siprec_kemi.src.deaths import Deaths
+from siprec_kemi.src.forks import Forks, media_of
 from siprec_kemi.src.inbox_reader import InboxReader
 from siprec_kemi.src.leases import Leases
 from siprec_kemi.src.mail import Mailbox
 from siprec_kemi.src.owners import Owners
+from siprec_kemi.src.pools import Pools
+from siprec_kemi.src.probes import Probes
+from siprec_kemi.src.reach import Reach
 from siprec_kemi.src.resolver import Resolver
 from siprec_kemi.src.saver import Saver
 from siprec_kemi.src.sender import Sender
 from siprec_kemi.src.srs import Srs
+from siprec_kemi.src.tls_peers import TlsPeers
 
 REDIS_TIMEOUT_S = 0.5
 RETRY_S = 0.2
+BAD_CONFIGURATION = 31942
 
 
 class Controller:
@@ -49,32 +59,39 @@ class Controller:
         self._name = f"{runtime.node}/{boot_id()}/{index}/{os.getpid()}"
         self._owners = owners
         client = connect(url, timeout_s=REDIS_TIMEOUT_S)
-        self._shards = ShardStore(client, prefix, self._name)
+        vault = Vault.from_runtime(runtime)
+        self._shards = ShardStore(client, prefix, self._name, vault)
         self._leases = Leases(self._shards)
-        self._connectors = Connectors(Store(client, prefix))
+        self._store = Store(client, prefix, vault)
+        self._connectors = Connectors(self._store)
         # The reader blocks on purpose; its replies come at the latest after BLOCK_MS.
         self._inboxes = InboxReader(connect(url, timeout_s=5.0), prefix)
         self._recorder = Recorder(settings.limits, lambda n: secrets.token_hex(n)[:n])
         self._selector = selectors.DefaultSelector()
         self._mailbox = Mailbox()
         self._selector.register(self._mailbox, selectors.EVENT_READ, self._mailbox)
+        self._pools = Pools(self._store, self._name, lambda: self._recorder.sessions)
+        self._addresses = Addresses(runtime)
         self._resolver = Resolver(self._mailbox.wake)
         self._forks = Forks(
             stream_of=self._recorder.stream,
-            happen=self._happen,
+            happen=self._happen_to_leg,
             end_call=self._end_call,
             register=self._watch_fork_socket,
         )
+        self._probes = Probes(TODO)
+        self._tls = TlsPeers(TODO)
         self._srs = Srs(
             node=runtime.node,
-            addresses=Addresses(settings.src),
-            resolver=self._resolver,
+            reach=Reach(self._addresses, self._resolver, self._tls),
             sender=sender,
             recorder=self._recorder,
             connector_of=self._connector_of,
         )
         self._saver = Saver(self._shards, self._leases, settings.limits.history_s)
         self._audit = Audit(self._forks, self._recorder)
+        self._deaths = Deaths(self._pools, self._recorder, self._forks)
+        self._to_end: list[tuple[Call, str]] = []
         self._retry_s = 0.0
 
     def run(self) -> None:
@@ -100,14 +117,20 @@ class Controller:
 
     # What happens
 
-    def _happen(self, stream_sid: str, event: e.Event) -> None:
-        self._recorder.happen(stream_sid, event, now_ms())
+    def _happen_to_leg(self, stream_sid: str, leg: int, event: e.LegEvent) -> None:
+        self._recorder.happen_to_leg(stream_sid, leg, event, now_ms())
 
     def _end_call(self, call_sid: str, reason: str) -> None:
         self._recorder.end_call(call_sid, reason, now_ms())
 
     def _connector_of(self, account_sid: str, name: str) -> Connector | None:
         return self._connectors.find(account_sid, name)
+
+    def _choose(self, account_sid: str, name: str) -> Choice | None:
+        connector = self._connectors.find(account_sid, name)
+        if connector is None:
+            return None
+        return Choice(connector, self._pools.candidates(connector, now_ms()))
 
     def _watch_fork_socket(self, socket: NgSocket) -> None:
         self._selector.register(socket, selectors.EVENT_READ, socket)
@@ -117,13 +140,17 @@ class Controller:
             self._take_reply(reply)
 
     def _take_reply(self, reply: SrsReplied) -> None:
-        event, leg = event_of(reply), parse_leg_call_id(reply.call_id)
-        if event is None or leg is None:
+        if self._probes.take(reply):
             return
-        if isinstance(event, e.SrsAnswered) and self._recorder.stream(leg[0]) is None:
+        event, named = event_of(reply), parse_leg_call_id(reply.call_id)
+        if event is None or named is None:
+            return
+        stream = self._recorder.stream(named.stream_sid)
+        if stream is not None:
+            self._srs.flow_failed(reply, stream)
+            self._happen_to_leg(named.stream_sid, named.leg, event)
+        elif isinstance(event, e.SrsAnswered):
             self._srs.drop_stranger(reply.call_id, event)
-            return
-        self._happen(leg[0], event)
 
     def _read_inboxes(self) -> None:
         try:
@@ -153,13 +180,13 @@ class Controller:
             case SrsReplied():
                 self._take_reply(entry)
             case _:
-                self._recorder.apply(shard, entry, self._connector_of, now_ms())
+                self._recorder.apply(shard, entry, self._choose, now_ms())
 
     # Time
 
     def _wait_s(self) -> float:
         now = monotonic_s()
-        due = [self._leases.due_s - now, self._audit.due_s - now]
+        due = [self._leases.due_s - now, self._audit.due_s - now, self._deaths.due_s - now]
         if not self._inboxes.is_reading and self._inboxes.after:
             due.append(self._retry_s - now)
         fork_due_s = self._forks.next_due_s()
@@ -177,6 +204,8 @@ class Controller:
         self._forks.tick()
         self._recorder.pass_time(now_ms())
         self._audit.care()
+        self._pools.care(now_ms())
+        self._deaths.care()
         now = monotonic_s()
         if now >= self._leases.due_s:
             # A shard that is given to a newcomer takes along all that happened to it.
@@ -237,10 +266,11 @@ class Controller:
         """Save what changed, then do what follows; doing may change more."""
         while True:
             changes = self._recorder.take_changes()
-            for before, event, after in changes.transitions:
-                _log_transition(before, event, after)
+            self._learn(changes)
             for call in changes.orphans:
                 self._forks.release_call(call)
+            self._to_end += changes.to_end
+            self._end_calls()
             try:
                 is_awaited = at_once or self._srs.has_answers
                 commands, refused = self._saver.save(changes, at_once=is_awaited)
@@ -251,36 +281,109 @@ class Controller:
             self._let_go(refused)
             if not commands and not self._srs.has_answers:
                 return
-            for file, stream_sid, command in commands:
-                self._carry_out(file, stream_sid, command)
+            for order in commands:
+                self._carry_out(order)
             self._srs.send_answers()
 
-    def _carry_out(self, file: CallFile, stream_sid: str, command: e.Command) -> None:
+    def _learn(self, changes: Changes) -> None:
+        """Log what changed, and let the pools know how the SRSs did."""
+        for before, event, after in changes.transitions:
+            known = {} if event is None else {leg.number: leg for leg in before.legs}
+            for leg in after.legs:
+                old = known.get(leg.number)
+                if leg != old:
+                    _log_transition(after, old, event, leg)
+                    self._judge(after, old, leg)
+
+    def _judge(self, stream: Stream, old: Leg | None, leg: Leg) -> None:
+        has_recorded = old is not None and old.state is StreamState.RECORDING
+        is_failed = leg.error_code is not None and (old is None or old.error_code is None)
+        took_call = leg.state is StreamState.RECORDING and not has_recorded
+        if not took_call and (not is_failed or leg.is_hopeless):
+            return
+        try:
+            connector = self._connector_of(stream.account_sid, stream.order.connector_name)
+        except StoreUnavailable:
+            connector = None
+        if connector is None:
+            return
+        if took_call:
+            self._pools.succeeded(connector, leg.srs)
+        else:
+            self._pools.failed(connector, leg.srs, leg.error_text or "", now_ms())
+
+    def _end_calls(self) -> None:
+        """Let the proxies end calls that nobody records; before the save, for it may be repeated."""
+        while self._to_end:
+            call, text = self._to_end[0]
+            action = EndCall(
+                call_sid=call.sid,
+                sip_call_id=call.sip_call_id,
+                from_tag=call.caller.tag,
+                to_tag=call.callee.tag,
+                reason=text,
+            )
+            try:
+                self._store.order_action(call.node, action)
+            except StoreUnavailable as error:
+                ksr.log("warning", f"controller: {call.sid} not ended yet: {error}")
+                return
+            self._to_end.pop(0)
+
+    def _carry_out(self, order: Order) -> None:
+        file, stream_sid, number, command = order
         stream = file.streams.get(stream_sid)
+        leg = None if stream is None else stream.leg(number)
         if stream is None or self._leases.epoch(file.shard) is None:
+            return
+        if isinstance(command, e.DropLateAnswer):
+            self._srs.drop_late(stream, leg or Leg(number=number), command.answer)
+            return
+        if leg is None:
             return
         match command:
             case e.RequestFork():
-                self._forks.request(file.call, stream)
+                self._request_fork(file.call, stream, leg)
             case e.AnswerFork():
-                self._forks.answer(file.call, stream)
+                self._forks.answer(file.call, stream, leg)
             case e.ReleaseFork(fork_tag=fork_tag):
-                self._forks.release(file.call, stream_sid, fork_tag)
+                self._forks.release(file.call, stream_sid, number, fork_tag)
             case e.SendInvite():
-                self._srs.invite(file.call, stream)
-            case e.SendCancel(call_id=call_id):
-                self._srs.cancel(call_id)
+                self._srs.invite(file.call, stream, leg)
+            case e.SendCancel(call_id=call_id, cseq=cseq):
+                self._srs.cancel(call_id, cseq)
             case e.SendBye():
-                self._srs.bye(file.call, stream)
-            case e.DropLateAnswer(answer=answer):
-                self._srs.drop_late(stream, answer)
+                self._srs.bye(file.call, stream, leg)
+            case e.SendOptions():
+                self._srs.options(stream, leg)
             case e.RaiseAlert():
                 raise TypeError("alerts are saved, not carried out")
 
+    def _request_fork(self, call: Call, stream: Stream, leg: Leg) -> None:
+        """Ask for a fork as the connector and the edge want it."""
+        name = stream.order.connector_name
+        try:
+            connector = self._connector_of(call.account_sid, name)
+            target = target_of(leg)
+            interface = self._addresses.interface_of(target.edge)
+        except UnknownEdge as error:
+            refused = e.ForkRefused(text=str(error), code=BAD_CONFIGURATION)
+        except (StoreUnavailable, SipUriError) as error:
+            refused = e.ForkRefused(text=str(error))
+        else:
+            if connector is not None:
+                media = media_of(connector, target, interface)
+                self._forks.request(call, stream, leg, media)
+                return
+            refused = e.ForkRefused(text=f"the connector {name!r} was deleted")
+        self._happen_to_leg(stream.sid, leg.number, refused)
 
-def _log_transition(before: object, event: object, after: object) -> None:
-    """Log one line: call, stream, old state, event, new state."""
-    old = getattr(before, "state", "-") if event is not None else "-"
-    name = type(event).__name__ if event is not None else "Started"
-    call_sid, sid = getattr(after, "call_sid", ""), getattr(after, "sid", "")
-    ksr.log("info", f"{call_sid} {sid} {old} {name} {getattr(after, 'state', '')}")
+
+def _log_transition(stream: Stream, old: Leg | None, event: object, leg: Leg) -> None:
+    """Log one line: call, stream, leg, old state, event, new state."""
+    before = "-" if old is None else old.state.value
+    name = "Started" if old is None else type(event).__name__
+    if isinstance(event, e.LegHappened) and old is not None:
+        name = type(event.event).__name__
+    where = f"{stream.call_sid} {stream.sid} leg {leg.number} {leg.srs}"
+    ksr.log("info", f"{where} {before} {name} {leg.state.value}")

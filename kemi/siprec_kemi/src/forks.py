@@ -1,9 +1,10 @@
 """The forks in rtpengine: a stream's commands to NG, and NG's replies as events."""
 
 import secrets
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from rtpengine_ng.bencode import Value
 from rtpengine_ng.client import NgSocket
 from rtpengine_ng.conversation import NgConversation, Outcome
 from rtpengine_ng.errors import NgError, NgProtocolError, NgRefused
@@ -19,8 +20,9 @@ from rtpengine_ng.messages import (
 )
 from siprec import events as e
 from siprec.errors import ForkError
-from siprec.model import Call, Stream, StreamState
-from siprec.sdp import compose_offer
+from siprec.model import Call, Connector, Digits, Keying, Leg, Stream, StreamState
+from siprec.sdp import Profile, compose_offer
+from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.requests import LABELS
@@ -28,8 +30,35 @@ from siprec_kemi.src.requests import LABELS
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
 
-Happen = Callable[[str, e.Event], None]
+# Of an SRS that sends no RTCP this is None; ms since the epoch otherwise.
+LastHeard = int | None
+Happen = Callable[[str, int, e.LegEvent], None]
 EndCall = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """How the media of a leg leaves: profile and suites, codecs, digits, the edge's interface."""
+
+    profile: Profile = Profile.AVP
+    suites: tuple[str, ...] = ()
+    codecs: tuple[str, ...] = ()
+    keep_digits: bool = False
+    interface: str | None = None
+
+
+def media_of(connector: Connector, srs: SrsUri, interface: str | None) -> Media:
+    """Give how a connector wants the media toward one of its SRSs."""
+    profile = Profile.AVP
+    if srs.uses_srtp:
+        profile = Profile.SAVP if connector.keying is Keying.SDES else Profile.DTLS
+    return Media(
+        profile=profile,
+        suites=connector.suites if profile is Profile.SAVP else (),
+        codecs=connector.codecs,
+        keep_digits=connector.digits is Digits.KEEP,
+        interface=interface,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +67,13 @@ class _Asked:
 
     command: str
     sid: str
+    leg: int = 0
     fork_tag: str = ""
+    media: "Media | None" = None
     from_tags: tuple[str, ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
-    recording: tuple[tuple[str, str], ...] = ()
+    recording: tuple[tuple[str, int, str], ...] = ()
+    heard: Callable[[int | None], None] | None = None
 
 
 class Forks:
@@ -67,33 +99,47 @@ class Forks:
 
     # Commands
 
-    def request(self, call: Call, stream: Stream) -> None:
+    def request(self, call: Call, stream: Stream, leg: Leg, media: Media) -> None:
         """Ask for a fork of the recorded parties, in the order of the m-lines to be."""
         sides = tuple((call.party(s).tag, LABELS[s]) for s in stream.order.track.sides)
         from_tags = tuple(tag for tag, _ in sides)
-        tag = stream.leg.fork_tag
-        asked = _Asked("subscribe request", stream.sid, tag, from_tags, sides)
+        tag = leg.fork_tag
+        asked = _Asked("subscribe request", stream.sid, leg.number, tag, media, from_tags, sides)
         try:
-            command = subscribe_request(call.sip_call_id, from_tags, tag)
+            command = subscribe_request(
+                call.sip_call_id,
+                from_tags,
+                tag,
+                media.interface,
+                profile=media.profile.value,
+                suites=media.suites,
+                transcode=media.codecs,
+                keep_digits=media.keep_digits,
+            )
         except ValueError as error:
-            self._happen(stream.sid, e.ForkRefused(text=str(error)))
+            self._happen(stream.sid, leg.number, e.ForkRefused(text=str(error)))
             return
         self._send(call.rtpengine, command, asked)
 
-    def answer(self, call: Call, stream: Stream) -> None:
+    def answer(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Give rtpengine the answer in force."""
-        leg = stream.leg
         command = subscribe_answer(call.sip_call_id, leg.fork_tag, leg.answer)
-        self._send(call.rtpengine, command, _Asked("subscribe answer", stream.sid, leg.fork_tag))
+        asked = _Asked("subscribe answer", stream.sid, leg.number, leg.fork_tag)
+        self._send(call.rtpengine, command, asked)
 
-    def release(self, call: Call, stream_sid: str, fork_tag: str) -> None:
+    def release(self, call: Call, stream_sid: str, leg: int, fork_tag: str) -> None:
         """Stop the packets of a fork and free its ports."""
         if call.is_live:
             # Of a call that is gone rtpengine would log it as a fault.
             first = unsubscribe(call.sip_call_id, fork_tag)
-            self._send(call.rtpengine, first, _Asked("unsubscribe", stream_sid, fork_tag))
+            self._send(call.rtpengine, first, _Asked("unsubscribe", stream_sid, leg, fork_tag))
         second = delete_fork(call.sip_call_id, fork_tag)
-        self._send(call.rtpengine, second, _Asked("delete", stream_sid, fork_tag))
+        self._send(call.rtpengine, second, _Asked("delete", stream_sid, leg, fork_tag))
+
+    def when_heard(self, call: Call, leg: Leg, heard: Callable[[LastHeard], None]) -> None:
+        """Ask when the SRS of a leg last sent RTCP; `heard` is not called without an answer."""
+        asked = _Asked("heard", call.sid, leg.number, leg.fork_tag, heard=heard)
+        self._send(call.rtpengine, query(call.sip_call_id), asked)
 
     def release_call(self, call: Call) -> None:
         """Let rtpengine forget a call that ended without the proxy's doing so."""
@@ -103,9 +149,10 @@ class Forks:
     def audit(self, call: Call, streams: Iterable[Stream]) -> None:
         """Ask whether rtpengine still has the call and the forks that record."""
         recording = tuple(
-            (stream.sid, stream.leg.fork_tag)
+            (stream.sid, leg.number, leg.fork_tag)
             for stream in streams
-            if stream.state is StreamState.RECORDING
+            for leg in stream.legs
+            if leg.state is StreamState.RECORDING
         )
         asked = _Asked("query", call.sid, recording=recording)
         self._send(call.rtpengine, query(call.sip_call_id), asked)
@@ -157,13 +204,20 @@ class Forks:
             else:
                 self._replied(asked, outcome)
 
+    def _is_fork_of(self, sid: str, number: int, fork_tag: str) -> bool:
+        stream = self._stream_of(sid)
+        leg = None if stream is None else stream.leg(number)
+        return leg is not None and leg.fork_tag == fork_tag
+
     def _is_current(self, asked: _Asked) -> bool:
-        stream = self._stream_of(asked.sid)
-        return stream is not None and stream.leg.fork_tag == asked.fork_tag
+        return self._is_fork_of(asked.sid, asked.leg, asked.fork_tag)
 
     def _replied(self, asked: _Asked, outcome: Outcome) -> None:
         if asked.command == "query":
             self._audited(asked, outcome)
+            return
+        if asked.heard is not None:
+            asked.heard(_last_rtcp_ms(outcome.reply, asked.fork_tag))
             return
         if asked.command == "delete call" or not self._is_current(asked):
             return
@@ -171,19 +225,18 @@ class Forks:
             case "subscribe request":
                 self._offered(asked, outcome)
             case "subscribe answer":
-                self._happen(asked.sid, e.ForkAnswered())
+                self._happen(asked.sid, asked.leg, e.ForkAnswered())
             case "delete":
-                self._happen(asked.sid, e.ForkReleased())
+                self._happen(asked.sid, asked.leg, e.ForkReleased())
 
     def _audited(self, asked: _Asked, outcome: Outcome) -> None:
         self._silent_audits.pop(asked.sid, None)
         tags = outcome.reply.get("tags")
         if not isinstance(tags, dict):
             return
-        for sid, fork_tag in asked.recording:
-            stream = self._stream_of(sid)
-            if fork_tag not in tags and stream is not None and stream.leg.fork_tag == fork_tag:
-                self._happen(sid, e.ForkLost())
+        for sid, number, fork_tag in asked.recording:
+            if fork_tag not in tags and self._is_fork_of(sid, number, fork_tag):
+                self._happen(sid, number, e.ForkLost())
 
     def _audit_failed(self, call_sid: str, *, is_gone: bool) -> None:
         """End a call that rtpengine does not know, or whose rtpengine is gone for good."""
@@ -194,16 +247,27 @@ class Forks:
             self._end_call(call_sid, "media-gone")
 
     def _offered(self, asked: _Asked, outcome: Outcome) -> None:
+        media = asked.media or Media()
         try:
             fork = parse_fork_offer(outcome.reply, asked.from_tags)
             # Unique for each stream: random digits of the call, and the stream's ordinal.
             session_id = int(asked.sid[15:26] + asked.sid[30:34], 16)
-            offer = compose_offer(fork.sdp, asked.sides, fork.labels, session_id, 1)
+            offer = compose_offer(
+                fork.sdp,
+                asked.sides,
+                fork.labels,
+                session_id,
+                1,
+                profile=media.profile,
+                suites=media.suites,
+                keep_digits=media.keep_digits,
+            )
         except (NgProtocolError, ForkError) as error:
             # A party that answered a moment ago may not be known to rtpengine yet.
-            self._happen(asked.sid, e.ForkRefused(text=str(error), retryable=True))
+            refused = e.ForkRefused(text=str(error), retryable=True)
+            self._happen(asked.sid, asked.leg, refused)
             return
-        self._happen(asked.sid, e.ForkOffered(offer=offer))
+        self._happen(asked.sid, asked.leg, e.ForkOffered(offer=offer))
 
     def _failed(self, asked: _Asked, error: NgError) -> None:
         gone = isinstance(error, NgRefused) and error.unknown_call
@@ -211,13 +275,30 @@ class Forks:
             case "query":
                 self._audit_failed(asked.sid, is_gone=gone)
             case "subscribe request" if self._is_current(asked):
-                text = f"rtpengine: {error}"
-                self._happen(
-                    asked.sid, e.ForkRefused(text=text, retryable=error.retryable and not gone)
-                )
+                retryable = error.retryable and not gone
+                refused = e.ForkRefused(text=f"rtpengine: {error}", retryable=retryable)
+                self._happen(asked.sid, asked.leg, refused)
             case "subscribe answer" if self._is_current(asked):
-                self._happen(asked.sid, e.ForkAnswerRefused(text=str(error)))
+                self._happen(asked.sid, asked.leg, e.ForkAnswerRefused(text=str(error)))
             case "delete" if self._is_current(asked):
                 if not gone:
                     ksr.log("warning", f"{asked.sid} fork not released: {error}")
-                self._happen(asked.sid, e.ForkReleased())
+                self._happen(asked.sid, asked.leg, e.ForkReleased())
+
+
+def _last_rtcp_ms(reply: Mapping[str, Value], fork_tag: str) -> LastHeard:
+    """Read out of a `query` reply when the peer of a fork last sent anything: only RTCP can."""
+    tags = reply.get("tags")
+    fork = tags.get(fork_tag) if isinstance(tags, dict) else None
+    medias = fork.get("medias") if isinstance(fork, dict) else None
+    last_s = 0
+    for media in medias if isinstance(medias, list) else ():
+        streams = media.get("streams") if isinstance(media, dict) else None
+        for stream in streams if isinstance(streams, list) else ():
+            if not isinstance(stream, dict):
+                continue
+            stats, last = stream.get("stats"), stream.get("last packet")
+            has_packets = isinstance(stats, dict) and stats.get("packets")
+            if has_packets and isinstance(last, int):
+                last_s = max(last_s, last)
+    return last_s * 1000 if last_s else None

@@ -1,16 +1,19 @@
-"""The requests to an SRS: INVITE with SDP and metadata, BYE with the final metadata.
+"""The requests to an SRS: INVITE with SDP and metadata, BYE with the final metadata, OPTIONS.
 
 RFC 7866 §6.1 (Contact with `+sip.src`, Require), §9.1 (multipart with metadata).
 """
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
+from siprec.leg_target import target_of
 from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final
 from siprec.model import Call, Connector, Leg, ParametersIn, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
-from siprec.sip_uri import SipUri, parse_uri
+from siprec.sip_uri import SipUri
 from siprec.srs_dialog import ACCEPT, ALLOW
 from siprec_kemi.src.addresses import Address
 
@@ -20,7 +23,6 @@ LABELS: Mapping[Side, str] = {Side.CALLER: "1", Side.CALLEE: "2"}
 SESSION_EXPIRES_S = 1800
 # An SRS that says nothing at all is given up sooner than one that rings.
 SILENCE_MS = 5_000
-INVITE_MS = 10_000
 BYE_MS = 4_000
 
 
@@ -35,35 +37,27 @@ class Outgoing:
     headers: str
     risky_headers: tuple[str, ...] = ()
     body: str = ""
-    invite_ms: int = INVITE_MS
+    invite_ms: int = 0
     reply_ms: int = SILENCE_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """Where a request goes next: an address in numbers, and ours toward it."""
+    """Where a request goes next, ours toward it, and the route through a TLS proxy if any.
 
-    ip: str
-    port: int
+    `uri` is a SIP URI in numbers; `transport` is what the SRS sees.
+    """
+
+    uri: str
     transport: str
     ours: Address
-
-    @property
-    def uri(self) -> str:
-        """Give the next hop as a SIP URI."""
-        host = f"[{self.ip}]" if ":" in self.ip else self.ip
-        return f"sip:{host}:{self.port};transport={self.transport}"
+    route: str = ""
 
 
-def next_hop_uri(leg: Leg) -> SipUri:
-    """Give the URI that the leg's next request goes to (RFC 3261 §12.2.1.1).
-
-    Raises:
-        SipUriError: the SRS gave one that cannot be used.
-    """
-    if leg.route_set:
-        return parse_uri(leg.route_set[0].strip().lstrip("<").partition(">")[0])
-    return parse_uri(leg.remote_target or leg.srs_uri)
+def hop_uri(ip: str, port: int, transport: str) -> str:
+    """Write a next hop."""
+    host = f"[{ip}]" if ":" in ip else ip
+    return f"sip:{host}:{port};transport={transport}"
 
 
 def labels_of(track: Track) -> dict[Side, str]:
@@ -71,9 +65,11 @@ def labels_of(track: Track) -> dict[Side, str]:
     return {side: LABELS[side] for side in track.sides}
 
 
-def invite(call: Call, stream: Stream, connector: Connector, hop: Hop, now_ms: int) -> Outgoing:
-    """Write the INVITE of the leg's attempt. The stream has an offer."""
-    leg, order = stream.leg, stream.order
+def invite(
+    call: Call, stream: Stream, leg: Leg, connector: Connector, hop: Hop, now_ms: int
+) -> Outgoing:
+    """Write the INVITE of the leg's attempt. The leg has an offer."""
+    order = stream.order
     in_metadata = connector.parameters is not ParametersIn.HEADERS
     in_headers = connector.parameters is not ParametersIn.METADATA
     metadata = complete(
@@ -84,16 +80,22 @@ def invite(call: Call, stream: Stream, connector: Connector, hop: Hop, now_ms: i
         now_ms,
     )
     sdp = leg.offer.sdp if leg.offer is not None else ""
-    boundary = f"siprec-{stream.sid}-{leg.attempt}"
+    boundary = f"siprec-{stream.sid}-{leg.number}-{leg.attempt}"
     body = compose(
         (
             Part(content_type="application/sdp", body=sdp.encode()),
-            Part(content_type=MEDIA_TYPE, disposition=DISPOSITION, body=metadata),
+            Part(
+                content_type=connector.metadata_type.value,
+                disposition=DISPOSITION,
+                body=metadata,
+            ),
         ),
         boundary,
-    )
+    ).decode()
+    uri = str(target_of(leg).wire)
     headers = [
         *_dialog_headers(leg, "INVITE", hop),
+        *_routes(leg, hop),
         "Require: siprec",
         "Supported: timer",
         f"Accept: {ACCEPT}",
@@ -102,64 +104,112 @@ def invite(call: Call, stream: Stream, connector: Connector, hop: Hop, now_ms: i
         f"Content-Type: {mixed_type(boundary)}",
     ]
     parameters = order.parameters if in_headers else ()
+    own = [
+        *connector.headers,
+        *((f"{connector.header_prefix}{name}", value) for name, value in parameters),
+        *_credentials(leg, connector, "INVITE", uri, body),
+    ]
+    answer_ms = connector.answer_s * 1000
     return Outgoing(
         method="INVITE",
-        uri=leg.srs_uri,
+        uri=uri,
         next_hop=hop.uri,
         socket=hop.ours.socket,
         headers=_lines(headers),
-        risky_headers=tuple(f"{name}: {value}\r\n" for name, value in parameters),
-        body=body.decode(),
+        risky_headers=tuple(f"{name}: {value}\r\n" for name, value in own),
+        body=body,
+        invite_ms=answer_ms,
+        reply_ms=min(SILENCE_MS, answer_ms),
     )
 
 
-def bye(call: Call, stream: Stream, hop: Hop, now_ms: int) -> Outgoing:
+def bye(
+    call: Call, stream: Stream, leg: Leg, connector: Connector | None, hop: Hop, now_ms: int
+) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
-    metadata = final(call, stream, labels_of(stream.order.track), now_ms)
-    headers = [
-        *_dialog_headers(stream.leg, "BYE", hop),
-        *(f"Route: {route}" for route in stream.leg.route_set),
-        f"Content-Type: {MEDIA_TYPE}",
-        f"Content-Disposition: {DISPOSITION}",
-    ]
-    return _in_dialog("BYE", stream.leg, hop, headers, metadata.decode())
+    metadata = final(call, stream, labels_of(stream.order.track), now_ms).decode()
+    media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
+    headers = [f"Content-Type: {media_type}", f"Content-Disposition: {DISPOSITION}"]
+    return _in_dialog("BYE", leg, connector, hop, headers, metadata)
 
 
-def bye_to_late_answer(leg: Leg, answer: SrsAnswered, call_id: str, hop: Hop) -> Outgoing:
-    """Write the BYE of a dialog that we no longer want."""
-    late = late_leg(leg, answer, call_id)
-    headers = [
-        *_dialog_headers(late, "BYE", hop),
-        *(f"Route: {route}" for route in late.route_set),
-    ]
-    return _in_dialog("BYE", late, hop, headers, "")
+def options(leg: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
+    """Write an OPTIONS in the leg's dialog."""
+    return _in_dialog("OPTIONS", leg, connector, hop, [f"Accept: {ACCEPT}"], "")
+
+
+def bye_to_late_answer(late: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
+    """Write the BYE of a dialog that we no longer want; `late` is its leg."""
+    return _in_dialog("BYE", late, connector, hop, [], "")
 
 
 def late_leg(leg: Leg, answer: SrsAnswered, call_id: str) -> Leg:
     """Give the leg that a late answer belongs to, ready for its BYE."""
     return Leg(
+        number=leg.number,
+        srs=leg.srs,
+        redirect=leg.redirect,
         attempt=answer.attempt,
         call_id=call_id,
         from_tag=answer.from_tag,
         to_tag=answer.to_tag,
         cseq=answer.cseq + 1,
-        srs_uri=leg.srs_uri,
         remote_target=answer.remote_target,
         route_set=answer.route_set,
     )
 
 
-def _in_dialog(method: str, leg: Leg, hop: Hop, headers: Sequence[str], body: str) -> Outgoing:
+def _in_dialog(
+    method: str,
+    leg: Leg,
+    connector: Connector | None,
+    hop: Hop,
+    extra: Sequence[str],
+    body: str,
+) -> Outgoing:
+    uri = leg.remote_target or str(target_of(leg).wire)
+    own = () if connector is None else _credentials(leg, connector, method, uri, body)
     return Outgoing(
         method=method,
-        uri=leg.remote_target or leg.srs_uri,
+        uri=uri,
         next_hop=hop.uri,
         socket=hop.ours.socket,
-        headers=_lines(headers),
+        headers=_lines([*_dialog_headers(leg, method, hop), *_routes(leg, hop), *extra]),
+        risky_headers=tuple(f"{name}: {value}\r\n" for name, value in own),
         body=body,
         invite_ms=BYE_MS,
         reply_ms=BYE_MS,
     )
+
+
+def _routes(leg: Leg, hop: Hop) -> list[str]:
+    """Write the route set. That of a dialog over TLS begins with the TLS proxy of its INVITE."""
+    routes = [hop.route, *leg.route_set[1:]] if hop.route else leg.route_set
+    return [f"Route: {route}" for route in routes]
+
+
+def _credentials(
+    leg: Leg, connector: Connector, method: str, uri: str, body: str
+) -> list[tuple[str, str]]:
+    """Give the headers that say who we are (RFC 3261 §22, or a header of the operator's)."""
+    own: list[tuple[str, str]] = []
+    if connector.credential_header:
+        own.append((connector.credential_header, connector.credential_value))
+    if leg.challenges and connector.digest_user:
+        lines = [line.partition(":") for line in leg.challenges]
+        is_proxy = lines[0][0].lower() == "proxy-authenticate"
+        value = answer_challenge(
+            [challenge.strip() for _, _, challenge in lines],
+            user=connector.digest_user,
+            password=connector.digest_password,
+            method=method,
+            uri=uri,
+            body=body.encode(),
+            cnonce=secrets.token_hex(8),
+            nc=leg.cseq - leg.challenged_cseq,
+        )
+        own.append(("Proxy-Authorization" if is_proxy else "Authorization", value))
+    return own
 
 
 def _dialog_headers(leg: Leg, method: str, hop: Hop) -> list[str]:
@@ -167,17 +217,22 @@ def _dialog_headers(leg: Leg, method: str, hop: Hop) -> list[str]:
     to_tag = f";tag={leg.to_tag}" if leg.to_tag else ""
     return [
         f"From: <{ours}>;tag={leg.from_tag}",
-        f"To: <{_bare(leg.srs_uri)}>{to_tag}",
+        f"To: <{_bare(leg)}>{to_tag}",
         f"Call-ID: {leg.call_id}",
         f"CSeq: {leg.cseq} {method}",
-        f"Contact: <{ours};transport={hop.transport}>;+sip.src",
+        f"Contact: {contact(hop.ours, hop.transport)}",
         "Max-Forwards: 70",
     ]
 
 
-def _bare(uri_text: str) -> str:
+def contact(ours: Address, transport: str) -> str:
+    """Write the Contact of a request or a 2xx of ours (RFC 7866 §6.1.1)."""
+    return f"<sip:{USER}@{ours.shown};transport={transport}>;+sip.src"
+
+
+def _bare(leg: Leg) -> str:
     """Leave the parameters that only guide the request out of an identity."""
-    uri = parse_uri(uri_text)
+    uri = target_of(leg).wire
     return str(SipUri(scheme=uri.scheme, user=uri.user, host=uri.host, port=uri.port))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from siprec import events as e
-from siprec.changes import CallFile, Changes
+from siprec.changes import Changes, Order
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import shard_of_sid
 from siprec.store import StoreUnavailable
@@ -12,7 +12,6 @@ from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.leases import Leases
 
 T = TypeVar("T")
-Order = tuple[CallFile, str, e.Command]
 
 # What ends something may go ahead while Redis is away; what begins something may not.
 HARMLESS = (e.ReleaseFork, e.SendCancel, e.SendBye, e.DropLateAnswer)
@@ -47,7 +46,7 @@ class Saver:
     def drop(self, shard: int) -> None:
         """Forget what was not saved of a shard that is no longer ours."""
         self._cursors.pop(shard, None)
-        self._commands = [order for order in self._commands if order[0].shard != shard]
+        self._commands = [order for order in self._commands if order.file.shard != shard]
         for changes in self._unsaved:
             changes.drop(shard)
 
@@ -75,7 +74,7 @@ class Saver:
         self._unsaved.clear()
         self._cursors.clear()
         commands, self._commands = self._commands, []
-        return [order for order in commands if order[0].shard not in refused], refused
+        return [order for order in commands if order.file.shard not in refused], refused
 
     def _may_wait(self) -> bool:
         now = monotonic_s()
@@ -85,8 +84,8 @@ class Saver:
 
     def without_redis(self) -> list[Order]:
         """Give the commands that need no save before them."""
-        now = [order for order in self._commands if isinstance(order[2], HARMLESS)]
-        self._commands = [o for o in self._commands if not isinstance(o[2], HARMLESS)]
+        now = [order for order in self._commands if isinstance(order.command, HARMLESS)]
+        self._commands = [o for o in self._commands if not isinstance(o.command, HARMLESS)]
         return now
 
     def _compose(self) -> tuple[dict[int, Save], list[int]]:

@@ -1,26 +1,35 @@
-"""The SIP side of a controller: sends what streams command, answers what the SRS asks."""
+"""The SIP side of a controller: sends what legs command, answers what the SRS asks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from siprec import events as e
+from siprec.digest import DigestError
 from siprec.errors import SipUriError
-from siprec.inbox import SrsRequested
+from siprec.inbox import SrsReplied, SrsRequested
+from siprec.leg_end import FLOW_FAILED
+from siprec.leg_target import target_of
 from siprec.model import Call, Connector, Leg, Stream
 from siprec.recorder import Recorder
-from siprec.sids import parse_leg_call_id
-from siprec.sip_uri import SipUri, parse_uri
+from siprec.sids import make_leg_call_id, parse_leg_call_id
+from siprec.sip_uri import parse_uri
 from siprec.srs_dialog import Answer, answer_request
+from siprec.srs_uri import SrsUri
 from siprec.store import StoreUnavailable
 from siprec_kemi import ksr
 from siprec_kemi.clock import now_ms
 from siprec_kemi.runtime import boot_id
 from siprec_kemi.src import requests
-from siprec_kemi.src.addresses import Addresses, NoSocket
+from siprec_kemi.src.addresses import NoSocket, UnknownEdge
+from siprec_kemi.src.reach import Reach
 from siprec_kemi.src.requests import Hop, Outgoing
-from siprec_kemi.src.resolver import DEFAULT_PORT, Resolver
 from siprec_kemi.src.sender import Sender
 
+UNREACHABLE = 32011
+BAD_CONFIGURATION = 31942
+
 Compose = Callable[[Hop], Outgoing]
+Fail = Callable[[str, int], None]
 
 
 class Srs:
@@ -30,15 +39,13 @@ class Srs:
         self,
         *,
         node: str,
-        addresses: Addresses,
-        resolver: Resolver,
+        reach: Reach,
         sender: Sender,
         recorder: Recorder,
         connector_of: Callable[[str, str], Connector | None],
     ) -> None:
         self._node = node
-        self._addresses = addresses
-        self._resolver = resolver
+        self._reach = reach
         self._sender = sender
         self._recorder = recorder
         self._connector_of = connector_of
@@ -46,85 +53,118 @@ class Srs:
 
     # Requests of ours
 
-    def invite(self, call: Call, stream: Stream) -> None:
+    def invite(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Send the INVITE of the leg's attempt."""
-        attempt = stream.leg.attempt
 
-        def unreachable(why: str) -> None:
-            event = e.SrsUnreachable(attempt=attempt, text=why)
-            self._recorder.happen(stream.sid, event, now_ms())
+        def fail(why: str, code: int = UNREACHABLE) -> None:
+            event = e.SrsUnreachable(attempt=leg.attempt, text=why, code=code)
+            self._recorder.happen_to_leg(stream.sid, leg.number, event, now_ms())
 
         try:
             connector = self._connector_of(call.account_sid, stream.order.connector_name)
         except StoreUnavailable as error:
-            unreachable(str(error))
+            fail(str(error))
             return
         if connector is None:
-            unreachable("its connector was deleted")
+            fail("its connector was deleted")
             return
 
         def compose(hop: Hop) -> Outgoing:
-            return requests.invite(call, stream, connector, hop, now_ms())
+            return requests.invite(call, stream, leg, connector, hop, now_ms())
 
-        self._send(stream.leg, compose, unreachable)
+        self._send(stream, leg, compose, fail)
 
-    def bye(self, call: Call, stream: Stream) -> None:
+    def bye(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Send BYE with the final metadata; one that cannot be sent counts as answered."""
 
-        def unreachable(why: str) -> None:
-            ksr.log("warning", f"{stream.sid} BYE not sent: {why}")
-            event = e.SrsByeAnswered(attempt=stream.leg.attempt, status=408)
-            self._recorder.happen(stream.sid, event, now_ms())
+        def fail(why: str, code: int = UNREACHABLE) -> None:
+            ksr.log("warning", f"{leg.call_id} BYE not sent: {why}")
+            event = e.SrsByeAnswered(attempt=leg.attempt, status=408)
+            self._recorder.happen_to_leg(stream.sid, leg.number, event, now_ms())
 
-        self._send(stream.leg, lambda hop: requests.bye(call, stream, hop, now_ms()), unreachable)
-
-    def cancel(self, call_id: str) -> None:
-        """Cancel an INVITE of ours; each is the first of its dialog."""
-        self._sender.cancel(call_id, 1)
-
-    def drop_late(self, stream: Stream, answer: e.SrsAnswered) -> None:
-        """Hang up a dialog that a stream no longer wants."""
-        call_id = f"{stream.sid}-{answer.attempt}"
-        self._hang_up(stream.leg, answer, call_id)
-
-    def drop_stranger(self, call_id: str, answer: e.SrsAnswered) -> None:
-        """Hang up a dialog whose stream is forgotten."""
-        self._hang_up(Leg(srs_uri=answer.remote_target), answer, call_id)
-
-    def _hang_up(self, leg: Leg, answer: e.SrsAnswered, call_id: str) -> None:
-        late = requests.late_leg(leg, answer, call_id)
+        connector = self._connector_if_known(stream)
         self._send(
-            late,
-            lambda hop: requests.bye_to_late_answer(leg, answer, call_id, hop),
-            lambda why: ksr.log("warning", f"{call_id} BYE to a late answer not sent: {why}"),
+            stream,
+            leg,
+            lambda hop: requests.bye(call, stream, leg, connector, hop, now_ms()),
+            fail,
         )
 
-    def _send(self, leg: Leg, compose: Compose, unreachable: Callable[[str], None]) -> None:
+    def options(self, stream: Stream, leg: Leg) -> None:
+        """Ask in the dialog whether the SRS still knows it; no answer says nothing."""
+        connector = self._connector_if_known(stream)
+        self._send(
+            stream,
+            leg,
+            lambda hop: requests.options(leg, connector, hop),
+            lambda why, code: ksr.log("info", f"{leg.call_id} OPTIONS not sent: {why}"),
+        )
+
+    def cancel(self, call_id: str, cseq: int) -> None:
+        """Cancel an INVITE of ours."""
+        self._sender.cancel(call_id, cseq)
+
+    def drop_late(self, stream: Stream, leg: Leg, answer: e.SrsAnswered) -> None:
+        """Hang up a dialog that a leg no longer wants."""
+        call_id = make_leg_call_id(stream.sid, leg.number, answer.attempt)
+        late = requests.late_leg(leg, answer, call_id)
+        connector = self._connector_if_known(stream)
+        self._send(
+            stream,
+            late,
+            lambda hop: requests.bye_to_late_answer(late, connector, hop),
+            lambda why, code: _not_dropped(call_id, why),
+        )
+
+    def drop_stranger(self, call_id: str, answer: e.SrsAnswered) -> None:
+        """Hang up a dialog whose stream is forgotten; one over TLS cannot be reached any more."""
+        late = requests.late_leg(Leg(srs=answer.remote_target), answer, call_id)
+        self._send(
+            None,
+            late,
+            lambda hop: requests.bye_to_late_answer(late, None, hop),
+            lambda why, code: _not_dropped(call_id, why),
+        )
+
+    def flow_failed(self, reply: SrsReplied, stream: Stream) -> None:
+        """Forget a connection over TLS that is gone: the next request opens another."""
+        named = parse_leg_call_id(reply.call_id)
+        leg = stream.leg(named.leg) if named is not None else None
+        if reply.status == FLOW_FAILED and leg is not None:
+            self._reach.forget(target_of(leg), stream.plan.tls_profile)
+
+    def _connector_if_known(self, stream: Stream) -> Connector | None:
         try:
-            target = requests.next_hop_uri(leg)
+            return self._connector_of(stream.account_sid, stream.order.connector_name)
+        except StoreUnavailable:
+            return None
+
+    def _send(self, stream: Stream | None, leg: Leg, compose: Compose, fail: Fail) -> None:
+        profile = "" if stream is None else stream.plan.tls_profile
+        try:
+            target = _next_target(leg)
         except SipUriError as error:
-            unreachable(str(error))
+            fail(str(error), UNREACHABLE)
             return
 
-        def go(ip: str | None, why: str) -> None:
-            if ip is None:
-                unreachable(why)
+        def go(hop: Hop | None, why: str) -> None:
+            if hop is None:
+                fail(why, UNREACHABLE)
                 return
             try:
-                request = compose(self._hop(target, ip))
-            except (NoSocket, SipUriError) as error:
-                unreachable(str(error))
+                request = compose(hop)
+            except (SipUriError, DigestError) as error:
+                fail(str(error), UNREACHABLE)
                 return
             if not self._sender.send(request):
-                unreachable("tm could not send the request")
+                fail("tm could not send the request", UNREACHABLE)
 
-        self._resolver.resolve(target.host, go)
-
-    def _hop(self, target: SipUri, ip: str) -> Hop:
-        # A SIPREC INVITE passes 1,300 bytes: TCP unless the URI says otherwise.
-        transport = target.transport or "tcp"
-        ours = self._addresses.toward(ip, transport)
-        return Hop(ip=ip, port=target.port or DEFAULT_PORT, transport=transport, ours=ours)
+        try:
+            self._reach.hop(target, profile, go)
+        except UnknownEdge as error:
+            fail(str(error), BAD_CONFIGURATION)
+        except NoSocket as error:
+            fail(str(error), UNREACHABLE)
 
     # Requests of the SRS
 
@@ -135,13 +175,13 @@ class Srs:
 
     def take_request(self, request: SrsRequested, at_ms: int) -> None:
         """Decide on a request; its answer goes out after the save."""
-        leg = parse_leg_call_id(request.call_id)
-        stream = self._recorder.stream(leg[0]) if leg is not None else None
+        named = parse_leg_call_id(request.call_id)
+        stream = self._recorder.stream(named.stream_sid) if named is not None else None
         answer = answer_request(stream, request)
-        if answer.stream is not None:
-            self._recorder.note_request(answer.stream)
+        if stream is not None and answer.leg is not None:
+            self._recorder.note_request(stream.sid, answer.leg)
             if answer.event is not None:
-                self._recorder.happen(answer.stream.sid, answer.event, at_ms)
+                self._recorder.happen_to_leg(stream.sid, answer.leg.number, answer.event, at_ms)
         self._answers.append((request, answer))
 
     def send_answers(self) -> None:
@@ -156,12 +196,28 @@ class Srs:
 
     def _contact(self, request: SrsRequested) -> str:
         """Give the Contact of a 2xx of ours: the address that the SRS knows us by."""
-        leg = parse_leg_call_id(request.call_id)
-        stream = self._recorder.stream(leg[0]) if leg is not None else None
-        transport, ip = "tcp", "0.0.0.0"
-        if stream is not None:
-            target = parse_uri(stream.leg.srs_uri)
-            transport = target.transport or transport
-            ip = "::" if ":" in target.host else ip
-        ours = self._addresses.toward(ip, transport).shown
-        return f"<sip:{requests.USER}@{ours};transport={transport}>;+sip.src"
+        named = parse_leg_call_id(request.call_id)
+        stream = self._recorder.stream(named.stream_sid) if named is not None else None
+        leg = stream.leg(named.leg) if stream is not None and named is not None else None
+        return self._reach.contact(None if leg is None else target_of(leg))
+
+
+def _next_target(leg: Leg) -> SrsUri:
+    """Give where the leg's next request goes (RFC 3261 §12.2.1.1).
+
+    Over TLS that is where its INVITE went: the TLS proxy's connection is the only way.
+
+    Raises:
+        SipUriError: the SRS gave a URI that cannot be used.
+    """
+    target = target_of(leg)
+    if target.transport == "tls":
+        return target
+    following = leg.remote_target
+    if leg.route_set:
+        following = leg.route_set[0].strip().lstrip("<").partition(">")[0]
+    return replace(target, wire=parse_uri(following)) if following else target
+
+
+def _not_dropped(call_id: str, why: str) -> None:
+    ksr.log("warning", f"{call_id} BYE to a late answer not sent: {why}")

@@ -1,0 +1,65 @@
+"""How to reach an SRS: its addresses, and through a TLS proxy only after it was proved who it is."""
+
+from collections.abc import Callable
+from functools import partial
+
+from siprec.srs_uri import SrsUri
+from siprec_kemi.src import requests
+from siprec_kemi.src.addresses import Addresses, NoSocket
+from siprec_kemi.src.requests import Hop
+from siprec_kemi.src.resolver import Resolver, Target
+from siprec_kemi.src.tls_peers import TlsPeers, TlsRoute
+
+Go = Callable[[Hop | None, str], None]
+
+
+class Reach:
+    """Gives next hops. Nothing is sent over TLS that a probe has not shown the way for."""
+
+    def __init__(self, addresses: Addresses, resolver: Resolver, tls: TlsPeers) -> None:
+        self._addresses = addresses
+        self._resolver = resolver
+        self._tls = tls
+
+    def hop(self, target: SrsUri, profile: str, go: Go) -> None:
+        """Call `go(hop, "")`, or `go(None, why)`; at once or later.
+
+        Raises:
+            UnknownEdge: the edge of the URI is not configured.
+        """
+        self._addresses.check_edge(target.edge)
+        if target.transport == "tls":
+            self._tls.route(target, profile, partial(self._over_tls, go))
+        else:
+            self._resolver.resolve(target, partial(self._resolved, target, go))
+
+    def _over_tls(self, go: Go, route: TlsRoute | None, why: str) -> None:
+        if route is None:
+            go(None, why)
+            return
+        ours = route.address
+        inside = f"sip:{ours.inside};transport=udp"
+        go(Hop(uri=inside, transport="tls", ours=ours, route=route.route), "")
+
+    def _resolved(self, target: SrsUri, go: Go, found: tuple[Target, ...], why: str) -> None:
+        for each in found:
+            try:
+                ours = self._addresses.toward(each.ip, each.transport, target.edge)
+            except NoSocket as error:
+                why = str(error)
+                continue
+            uri = requests.hop_uri(each.ip, each.port, each.transport)
+            go(Hop(uri=uri, transport=each.transport, ours=ours), "")
+            return
+        go(None, why)
+
+    def forget(self, target: SrsUri, profile: str) -> None:
+        """Forget the connection over TLS to an SRS."""
+        self._tls.forget(target, profile)
+
+    def contact(self, target: SrsUri | None) -> str:
+        """Give the Contact that an SRS knows us by."""
+        transport = "tcp" if target is None else target.transport
+        ip = "::" if target is not None and ":" in target.host else "0.0.0.0"
+        edge = None if target is None else target.edge
+        return requests.contact(self._addresses.toward(ip, transport, edge), transport)
