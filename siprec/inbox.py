@@ -41,10 +41,14 @@ class CallFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallChanged:
-    """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer."""
+    """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer.
+
+    `is_srtp` tells whether offer or answer had SRTP; None when nobody looked.
+    """
 
     call_sid: str
     at_ms: int
+    is_srtp: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
