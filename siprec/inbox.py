@@ -43,7 +43,7 @@ class CallFailed:
 class CallChanged:
     """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer.
 
-    `is_srtp` tells whether that SDP secures the media (RTP/SAVP); None when it is not known.
+    `is_srtp` tells whether offer or answer had SRTP; None when nobody looked.
     """
 
     call_sid: str

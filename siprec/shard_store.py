@@ -13,8 +13,9 @@ from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key
 from siprec.model import Alert, Call, Stream
 from siprec.pipe import Command, Pipe
-from siprec.record import from_json, to_json
+from siprec.record import Seal, from_json, to_json
 from siprec.store import Client, append_action, redis_errors
+from siprec.vault import Vault
 from siprec.verdict import Verdict
 
 LEASE_MS = 4_000
@@ -67,10 +68,14 @@ class Grant:
 
 @dataclass(slots=True)
 class Save:
-    """What a tick writes to one shard, all or nothing."""
+    """What a tick writes to one shard, all or nothing. `ShardStore.begin` makes one.
+
+    Without `seal` a stream whose SDP holds keys is refused.
+    """
 
     keys: ShardKeys
     epoch: int
+    seal: Seal | None = None
     words: list[str] = field(default_factory=list)
 
     def _add(self, *words: str | int) -> None:
@@ -88,8 +93,13 @@ class Save:
         self._add("SADD", self.keys.live, call.sid)
 
     def stream(self, stream: Stream) -> None:
-        """Write a stream."""
-        self._add("HSET", self.keys.call(stream.call_sid), stream.sid, to_json(stream))
+        """Write a stream.
+
+        Raises:
+            VaultError: its SDP holds keys, and there is no key to seal them with.
+        """
+        text = to_json(stream, self.seal)
+        self._add("HSET", self.keys.call(stream.call_sid), stream.sid, text)
 
     def retire(self, call: Call, history_s: int) -> None:
         """Write a call of which nothing lives any more; it is forgotten after `history_s`."""
@@ -112,13 +122,17 @@ class Save:
 
 
 class ShardStore:
-    """Leases, inboxes and saves of one controller, `owner`, unique per process life."""
+    """Leases, inboxes and saves of one controller, `owner`, unique per process life.
 
-    def __init__(self, client: Client, prefix: str, owner: str) -> None:
+    `vault` seals SDP with keys; without one its keys are those of $SIPREC_SECRET_KEYS.
+    """
+
+    def __init__(self, client: Client, prefix: str, owner: str, vault: Vault | None = None) -> None:
         self._redis = client
         self._pipe = Pipe(client)
         self._prefix = prefix
         self._owner = owner
+        self._vault = vault or Vault(None)
 
     def keys(self, shard: int) -> ShardKeys:
         """Name the keys of a shard."""
@@ -169,7 +183,11 @@ class ShardStore:
         return [shard for shard, kept in zip(shards, replies, strict=True) if not kept]
 
     def load(self, shard: int) -> list[tuple[Call, list[Stream]]]:
-        """Read the live calls of a shard just taken over."""
+        """Read the live calls of a shard just taken over.
+
+        SDP whose key is missing reads as "": such a stream can still be ended.
+        """
+        unseal = self._vault.unseal_or_nothing
         with redis_errors():
             sids = sorted(self._redis.smembers(self.keys(shard).live))
             pipe = self._redis.pipeline(transaction=False)
@@ -180,9 +198,13 @@ class ShardStore:
         for fields in hashes:
             text = fields.pop("call", None)
             if text is not None:
-                streams = [from_json(Stream, each) for _, each in sorted(fields.items())]
+                streams = [from_json(Stream, each, unseal) for _, each in sorted(fields.items())]
                 calls.append((from_json(Call, text), streams))
         return calls
+
+    def begin(self, shard: int, epoch: int) -> Save:
+        """Give an empty save for a shard that is ours."""
+        return Save(self.keys(shard), epoch, self._vault.seal)
 
     def commit(self, saves: Sequence[Save]) -> list[int]:
         """Write what a tick changed; give the shards that refused, for they are not ours."""
@@ -199,7 +221,7 @@ class ShardStore:
         with redis_errors():
             pipe = self._redis.pipeline(transaction=False)
             for shard, entry in entries:
-                pipe.xadd(self.keys(shard).inbox, to_fields(entry))
+                pipe.xadd(self.keys(shard).inbox, to_fields(entry, self._vault.seal))
             pipe.execute()
 
     def order_action(self, node: str, action: Action) -> None:

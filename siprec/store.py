@@ -7,7 +7,7 @@ that module are the only rooms of `siprec` that do I/O.
 import heapq
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,8 +31,9 @@ from siprec.keys import (
 )
 from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder
 from siprec.numbers import candidates
-from siprec.record import from_json, to_json
+from siprec.record import RecordError, from_json, to_json
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
+from siprec.vault import Vault
 from siprec.verdict import Verdict
 
 LOAD_FRESH_MS = 5_000
@@ -76,16 +77,24 @@ def connect(url: str, *, timeout_s: float = 5.0, connect_s: float | None = None)
 
 
 class Store:
-    """Connectors, numbers, reading and ordering. Thread-safe as the client is."""
+    """Connectors, numbers, reading and ordering. Thread-safe as the client is.
 
-    def __init__(self, client: Client, prefix: str) -> None:
+    `vault` seals what must not be stored in clear; without one the keys are those of
+    $SIPREC_SECRET_KEYS. SDP of a stream whose key is missing reads as "": people may see the
+    rest of it.
+    """
+
+    def __init__(self, client: Client, prefix: str, vault: Vault | None = None) -> None:
         self._redis = client
         self._prefix = prefix
+        self._vault = vault or Vault(None)
 
     @classmethod
-    def connect(cls, url: str, prefix: str, *, timeout_s: float = 5.0) -> Self:
+    def connect(
+        cls, url: str, prefix: str, vault: Vault | None = None, *, timeout_s: float = 5.0
+    ) -> Self:
         """Open the store at a Redis URL. The caller closes it."""
-        return cls(connect(url, timeout_s=timeout_s), prefix)
+        return cls(connect(url, timeout_s=timeout_s), prefix, vault)
 
     def close(self) -> None:
         """Close the connection."""
@@ -105,31 +114,57 @@ class Store:
     # Connectors and numbers
 
     def put_connector(self, connector: Connector) -> None:
-        """Add or replace a connector. The caller has checked it."""
+        """Add or replace a connector. The caller has checked it.
+
+        Raises:
+            VaultError: it has secrets, and there is no key to seal them with.
+        """
         key = connectors_key(self._prefix, connector.account_sid)
+        text = to_json(connector, self._vault.seal)
         with redis_errors():
             pipe = self._redis.pipeline(transaction=False)
             pipe.sadd(accounts_key(self._prefix), connector.account_sid)
-            pipe.hset(key, connector.name, to_json(connector))
+            pipe.hset(key, connector.name, text)
             pipe.execute()
 
     def connector(self, account_sid: str, name: str) -> Connector | None:
-        """Give a connector, None when there is none of that name."""
+        """Give a connector, None when there is none of that name.
+
+        Raises:
+            RecordError: it cannot be read; a key to its secrets is missing, say.
+        """
         with redis_errors():
             text = self._redis.hget(connectors_key(self._prefix, account_sid), name)
-        return None if text is None else from_json(Connector, text)
+        return None if text is None else self._read_connector(name, text)
 
     def connectors(self, account_sid: str) -> list[Connector]:
         """List the connectors of an account by name."""
         with redis_errors():
-            texts = self._redis.hvals(connectors_key(self._prefix, account_sid))
-        return sorted((from_json(Connector, text) for text in texts), key=lambda c: c.name)
+            texts = self._redis.hgetall(connectors_key(self._prefix, account_sid))
+        return [self._read_connector(name, text) for name, text in sorted(texts.items())]
+
+    def _read_connector(self, name: str, text: str) -> Connector:
+        try:
+            return from_json(Connector, text, self._vault.unseal)
+        except RecordError as error:
+            raise RecordError(f"connector {name!r}: {error.field}", error.why) from error
 
     def all_connectors(self) -> list[Connector]:
-        """List the connectors of all accounts, by account and name."""
+        """List the connectors of all accounts, by account and name, for those who watch them.
+
+        One that cannot be read is left out: the others are to be watched all the same.
+        """
         with redis_errors():
             accounts = sorted(self._redis.smembers(accounts_key(self._prefix)))
-        return [connector for account in accounts for connector in self.connectors(account)]
+            pipe = self._redis.pipeline(transaction=False)
+            for account in accounts:
+                pipe.hgetall(connectors_key(self._prefix, account))
+            pages = pipe.execute()
+        found: list[Connector] = []
+        for name, text in (item for page in pages for item in sorted(page.items())):
+            with suppress(RecordError):
+                found.append(self._read_connector(name, text))
+        return found
 
     def delete_connector(self, account_sid: str, name: str) -> bool:
         """Delete a connector; False when there was none. Running streams go on."""
@@ -239,7 +274,7 @@ class Store:
         call_sid = call_sid_of(sid)
         with redis_errors():
             text = self._redis.hget(self._keys(shard_of_sid(sid)).call(call_sid), sid)
-        return None if text is None else from_json(Stream, text)
+        return None if text is None else self._read_stream(text)
 
     def calls(self, live_only: bool = True) -> list[Call]:
         """List calls, newest first."""
@@ -255,7 +290,7 @@ class Store:
         else:
             with redis_errors():
                 key = self._keys(shard_of_sid(call_sid)).call(call_sid)
-                found = _streams_of(self._redis.hgetall(key))
+                found = self._streams_of(self._redis.hgetall(key))
         if live_only:
             found = [stream for stream in found if not stream.state.is_final]
         return sorted(found, key=lambda stream: (stream.created_ms, stream.sid), reverse=True)
@@ -274,7 +309,13 @@ class Store:
             hashes = pipe.execute()
         for fields in hashes:
             text = fields.get("call")
-            yield (None if text is None else from_json(Call, text), _streams_of(fields))
+            yield (None if text is None else from_json(Call, text), self._streams_of(fields))
+
+    def _streams_of(self, fields: dict[str, str]) -> list[Stream]:
+        return [self._read_stream(text) for name, text in fields.items() if name != "call"]
+
+    def _read_stream(self, text: str) -> Stream:
+        return from_json(Stream, text, self._vault.unseal_or_nothing)
 
     def alerts(self, limit: int = 50) -> list[Alert]:
         """List the newest alerts, newest first."""
@@ -321,7 +362,7 @@ class Store:
     def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
         keys = self._keys(shard)
         with redis_errors():
-            self._redis.xadd(keys.inbox, to_fields(entry))
+            self._redis.xadd(keys.inbox, to_fields(entry, self._vault.seal))
             popped = self._redis.blpop([keys.reply(request_id)], timeout=timeout_s)
         if popped is None:
             raise NoVerdict(f"no controller answered within {timeout_s:g} s")
@@ -342,7 +383,3 @@ def append_action(client: Client, prefix: str, node: str, action: Action) -> Non
     """Append an action to the Stream of a node; the oldest that nobody read are dropped."""
     fields = actions.to_fields(action)
     client.xadd(actions_key(prefix, node), fields, maxlen=ACTIONS_KEPT, approximate=True)
-
-
-def _streams_of(fields: dict[str, str]) -> list[Stream]:
-    return [from_json(Stream, text) for name, text in fields.items() if name != "call"]

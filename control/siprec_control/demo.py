@@ -166,7 +166,7 @@ class Demo:
         return call, streams
 
     def _recordings(self, streams: list[Stream]) -> dict[str, Recording]:
-        names = {stream.leg.call_id: stream.order.name for stream in streams}
+        names = {leg.call_id: s.order.name for s in streams for leg in s.legs}
         found = {}
         for event in read_events(self._events):
             name = names.get(str(event["call_id"]))

@@ -41,7 +41,7 @@ def tell(call: Call, streams: Sequence[Stream], events: Path) -> list[str]:
 
     `events` is the file with the recorder's JSON lines.
     """
-    names = {stream.leg.call_id: stream.order.name for stream in streams}
+    names = {leg.call_id: s.order.name for s in streams for leg in s.legs}
     lines = [*_of_call(call), *_of_recorder(read_events(events), names)]
     for stream in streams:
         lines += _of_stream(stream)

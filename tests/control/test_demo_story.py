@@ -17,7 +17,7 @@ def stream(*states: tuple[int, StreamState], error: str | None = None) -> Stream
         call_sid=CALL.sid,
         account_sid=ACCOUNT,
         order=StreamOrder(name="one", track=Track.INBOUND),
-        leg=Leg(call_id="leg-1"),
+        legs=(Leg(call_id="leg-1"),),
         error_text=error,
         history=tuple(Moment(at_ms=BEGAN + at, event="e", state=state) for at, state in states),
     )

@@ -21,7 +21,7 @@ STREAM = Stream(
     account_sid=ACCOUNT,
     order=StreamOrder(name="my stream", parameters=(("Custom1", "secret"),)),
     state=StreamState.RECORDING,
-    leg=Leg(srs_uri="sip:srs@127.0.0.1", answer="a=crypto:1 KEY"),
+    legs=(Leg(srs="sip:srs@127.0.0.1", answer="a=crypto:1 KEY"),),
     created_ms=1_700_000_000_000,
     recording_ms=1_700_000_000_030,
     history=(

@@ -15,6 +15,7 @@ from redis import Redis
 from siprec.record import from_json
 from siprec.settings import LogLevel, Runtime
 from siprec.store import Store
+from siprec.vault import Vault
 from siprec_control.logs import level_of
 from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
@@ -142,9 +143,10 @@ class Stack:
     def store(self) -> Store:
         """Give the store, opened at first use and closed with the stack."""
         if self._store is None:
-            redis = self.runtime.settings.redis
+            runtime = self.runtime
+            redis = runtime.settings.redis
             assert redis.url
-            self._store = Store.connect(redis.url, redis.prefix)
+            self._store = Store.connect(redis.url, redis.prefix, Vault.from_runtime(runtime))
         return self._store
 
     @property

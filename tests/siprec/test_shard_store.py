@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from siprec.inbox import CallChanged, Entry, StopOrdered, from_fields
+from siprec.inbox import CallChanged, Entry, SrsReplied, StopOrdered, from_fields
 from siprec.model import Alert, AlertLevel, Call, StreamState
-from siprec.record import from_json
+from siprec.record import RecordError, from_json
 from siprec.shard_store import LEASE_MS, Grant, Save, ShardStore
 from siprec.store import Client, StoreUnavailable, connect
+from siprec.vault import VARIABLE, Vault
 from siprec.verdict import Verdict
 from tests.control.processes import RedisServer
+from tests.siprec.keyed import KEY, holds_keys, with_keys
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
 
 SHARD = 0x2A
@@ -101,6 +103,55 @@ def test_save_of_the_owner_is_written_and_loaded(first: ShardStore) -> None:
     assert first.commit([save]) == []
     assert first.load(SHARD) == [(CALL, [stream])]
     assert first.commit([]) == []
+
+
+def test_sdp_with_keys_is_saved_sealed_and_loaded(
+    client: Client, first: ShardStore, prefix: str, vault: Vault
+) -> None:
+    sealing = ShardStore(client, prefix, "first", vault)
+    stream = with_keys(stream_in(StreamState.RECORDING))
+    save = sealing.begin(SHARD, own(first).epoch)
+    save.call(CALL)
+    save.stream(stream)
+    assert sealing.commit([save]) == []
+    assert KEY not in client.hget(save.keys.call(CALL_SID), STREAM_SID)
+    assert sealing.load(SHARD) == [(CALL, [stream])]
+
+
+def test_stream_with_keys_is_not_saved_without_a_seal(first: ShardStore) -> None:
+    save = own(first)
+    with pytest.raises(RecordError, match="holds secrets"):
+        save.stream(with_keys(stream_in(StreamState.RECORDING)))
+    assert save.words == []
+
+
+def test_stream_whose_key_is_missing_is_loaded_without_its_sdp(
+    client: Client,
+    first: ShardStore,
+    prefix: str,
+    vault: Vault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    sealing = ShardStore(client, prefix, "first", vault)
+    save = sealing.begin(SHARD, own(first).epoch)
+    save.call(CALL)
+    save.stream(with_keys(stream_in(StreamState.RECORDING)))
+    sealing.commit([save])
+    ((_, (stream,)),) = first.load(SHARD)
+    assert stream.sid == STREAM_SID
+    assert not holds_keys(stream)
+
+
+def test_entry_with_keys_is_appended_sealed(
+    client: Client, first: ShardStore, prefix: str, vault: Vault
+) -> None:
+    body = "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:KEY\r\n"
+    reply = SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, body=body)
+    ShardStore(client, prefix, "worker", vault).append([(SHARD, reply)])
+    ((_, fields),) = client.xrange(first.keys(SHARD).inbox)
+    assert "KEY" not in fields["d"]
+    assert from_fields(fields, vault.unseal) == reply
 
 
 def test_save_under_an_old_epoch_is_refused_and_writes_nothing(

@@ -11,7 +11,7 @@ from siprec import actions
 from siprec.actions import EndCall
 from siprec.health import Circuit, Load, SrsHealth, SrsLoad, srs_key
 from siprec.inbox import StartOrdered, StopOrdered, from_fields
-from siprec.keys import actions_key, loads_key
+from siprec.keys import ShardKeys, actions_key, connectors_key, loads_key
 from siprec.model import (
     Alert,
     AlertLevel,
@@ -23,11 +23,14 @@ from siprec.model import (
     StreamOrder,
     StreamState,
 )
+from siprec.record import RecordError
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import SidError, make_call_sid, make_stream_sid, shard_of_sid
 from siprec.store import ACTIONS_KEPT, LOAD_KEPT_MS, NoVerdict, Store, StoreUnavailable
+from siprec.vault import VARIABLE, Vault, VaultError
 from siprec.verdict import Verdict
 from tests.control.processes import RedisServer
+from tests.siprec.keyed import KEY, holds_keys, with_keys
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
 
 OTHER_SID = make_call_sid(7, "f" * 22)
@@ -44,6 +47,17 @@ def store(redis_server: RedisServer, prefix: str) -> Iterator[Store]:
 
 
 @pytest.fixture
+def sealing(redis_server: RedisServer, prefix: str, vault: Vault) -> Iterator[Store]:
+    with Store.connect(redis_server.url, prefix, vault) as opened:
+        yield opened
+
+
+@pytest.fixture
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+
+@pytest.fixture
 def shards(redis_server: RedisServer, prefix: str) -> ShardStore:
     return ShardStore(redis_server.client, prefix, "controller")
 
@@ -55,7 +69,9 @@ def own(shards: ShardStore, sid: str) -> Save:
 
 
 def write(shards: ShardStore, call: Call, *streams: Stream, retired: bool = False) -> None:
-    save = own(shards, call.sid)
+    shard = shard_of_sid(call.sid)
+    (grant,) = shards.acquire([shard], 1)
+    save = shards.begin(shard, grant.epoch)
     save.call(call)
     for stream in streams:
         save.stream(stream)
@@ -89,6 +105,47 @@ def test_connectors_of_all_accounts_are_listed(store: Store) -> None:
     for connector in reversed(kept):
         store.put_connector(connector)
     assert store.all_connectors() == kept
+
+
+def secretive(name: str) -> Connector:
+    srs = (Srs(uri="sip:a"),)
+    return Connector(account_sid="AC1", name=name, srs=srs, digest_password=f"secret of {name}")
+
+
+def test_secrets_of_a_connector_are_stored_sealed(
+    sealing: Store, redis_server: RedisServer, prefix: str
+) -> None:
+    sealing.put_connector(secretive("a"))
+    stored: Any = redis_server.client.hget(connectors_key(prefix, "AC1"), "a")
+    assert "secret" not in stored
+    assert '"digest_password":"sealed:1:' in stored
+    assert sealing.connector("AC1", "a") == secretive("a")
+    assert sealing.connectors("AC1") == sealing.all_connectors() == [secretive("a")]
+
+
+@pytest.mark.usefixtures("no_keys")
+def test_connector_with_secrets_is_not_stored_without_a_key(store: Store) -> None:
+    with pytest.raises(VaultError, match="SIPREC_SECRET_KEYS: holds no key"):
+        store.put_connector(secretive("a"))
+    assert store.connectors("AC1") == []
+    store.put_connector(replace(secretive("a"), digest_password=""))
+    assert len(store.connectors("AC1")) == 1
+
+
+@pytest.mark.usefixtures("no_keys")
+def test_connector_whose_key_is_missing_is_named_and_does_not_hide_the_others(
+    sealing: Store, store: Store
+) -> None:
+    sealing.put_connector(secretive("a"))
+    plain = Connector(account_sid="AC1", name="b", srs=(Srs(uri="sip:b"),))
+    sealing.put_connector(plain)
+    why = r"^connector 'a': digest_password: \$SIPREC_SECRET_KEYS: holds no key$"
+    with pytest.raises(RecordError, match=why):
+        store.connector("AC1", "a")
+    with pytest.raises(RecordError, match=why):
+        store.connectors("AC1")
+    assert store.connector("AC1", "b") == plain
+    assert store.all_connectors() == [plain]
 
 
 def test_turns_of_a_connector_count_up_until_it_is_deleted(store: Store) -> None:
@@ -166,6 +223,22 @@ def test_call_and_stream_are_read_by_sid(store: Store, shards: ShardStore) -> No
     assert store.stream(STREAM_SID) == stream
     assert store.call(OTHER_SID) is None
     assert store.stream(make_stream_sid(OTHER_SID, 1)) is None
+
+
+@pytest.mark.usefixtures("no_keys")
+def test_stream_is_read_without_its_sdp_where_the_key_is_missing(
+    store: Store, sealing: Store, redis_server: RedisServer, prefix: str, vault: Vault
+) -> None:
+    secure = with_keys(stream_in(StreamState.RECORDING))
+    write(ShardStore(redis_server.client, prefix, "controller", vault), CALL, secure)
+    stored: Any = redis_server.client.hget(ShardKeys(prefix, 0x2A).call(CALL_SID), STREAM_SID)
+    assert KEY not in stored
+    assert sealing.stream(STREAM_SID) == secure
+    shown = store.stream(STREAM_SID)
+    assert shown is not None
+    assert (holds_keys(secure), holds_keys(shown)) == (True, False)
+    assert shown.state is StreamState.RECORDING
+    assert store.streams(CALL_SID) == store.streams() == [shown]
 
 
 @pytest.mark.parametrize("sid", ["", "CA1", STREAM_SID])

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from siprec.store import Store
+from siprec.vault import Vault
 from siprec_control.config import config_path
 from siprec_control.state import read_runtime, state_folder
 
@@ -41,6 +42,7 @@ def open_store(arguments: argparse.Namespace) -> Iterator[tuple[Store, str]]:
         ConfigError: `--config` names a file that does not exist.
     """
     config_path(arguments.config)
-    settings = read_runtime(state_folder(arguments.state)).settings
-    with Store.connect(settings.redis.url or "", settings.redis.prefix) as store:
+    runtime = read_runtime(state_folder(arguments.state))
+    settings, vault = runtime.settings, Vault.from_runtime(runtime)
+    with Store.connect(settings.redis.url or "", settings.redis.prefix, vault) as store:
         yield store, settings.account.sid or ""

@@ -8,6 +8,7 @@ from typing import Any
 from siprec.model import CallbackMethod, Stream, StreamOrder, StreamState, Track
 from siprec.orders import check_order
 from siprec.record import to_plain
+from siprec.step import RUNNING
 from siprec.store import Store
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
@@ -122,8 +123,9 @@ def stop_stream(arguments: argparse.Namespace) -> int:
 def plain_stream(stream: Stream) -> dict[str, Any]:
     """Give a stream as plain values, without SDP: it may hold keys."""
     plain = to_plain(stream)
-    for field in _SDP_FIELDS:
-        plain["leg"].pop(field, None)
+    for leg in plain["legs"]:
+        for field in _SDP_FIELDS:
+            leg.pop(field, None)
     return plain
 
 
@@ -141,15 +143,31 @@ def stream_row(stream: Stream) -> tuple[str, ...]:
 
 
 def _recorded(stream: Stream) -> str:
-    """Give how long the stream recorded; what came after, the wait for a reply, is not counted."""
+    """Give how long the stream recorded: without gaps, and without the wait for replies."""
+    if stream.recording_ms is None:
+        return output.duration(None, None)
+    recorded = {leg.number for leg in stream.legs if leg.recording_ms is not None}
     ends_ms = [
         moment.at_ms
         for moment in stream.history
-        if stream.recording_ms is not None
-        and moment.at_ms >= stream.recording_ms
-        and moment.state is StreamState.STOPPING
+        if moment.leg in recorded and moment.state is StreamState.STOPPING
     ]
-    return output.duration(stream.recording_ms, min(ends_ms, default=stream.ended_ms))
+    is_over = stream.state not in RUNNING
+    end_ms = max(ends_ms) if is_over and ends_ms else stream.ended_ms
+    return output.duration(stream.recording_ms + stream.gap_ms, end_ms)
+
+
+def _legs(stream: Stream) -> list[tuple[str, ...]]:
+    return [
+        (
+            str(leg.number),
+            leg.srs,
+            leg.state.value,
+            output.duration(leg.recording_ms, leg.ended_ms),
+            "" if leg.error_code is None else f"{leg.error_code} {leg.error_text or ''}",
+        )
+        for leg in stream.legs
+    ]
 
 
 def _print_stream(stream: Stream, *, as_json: bool) -> None:
@@ -164,25 +182,29 @@ def _print_stream(stream: Stream, *, as_json: bool) -> None:
             ("name", stream.order.name),
             ("connector", stream.order.connector_name),
             ("track", stream.order.track.value),
-            ("srs", stream.leg.srs_uri),
             ("parameters", ", ".join(name for name, _ in stream.order.parameters)),
             ("state", stream.state.value),
             ("error", error),
             ("recorded", _recorded(stream)),
+            ("gaps", f"{stream.gap_ms / 1000:.1f} s" if stream.gap_ms else ""),
         ]
     )
+    print()
+    titles = ("LEG", "SRS", "STATE", "RECORDED", "ERROR")
+    output.print_table(titles, _legs(stream), none="no SRS took it")
     print()
     rows = [
         (
             output.local_time(moment.at_ms, exact=True),
             f"+{moment.at_ms - stream.created_ms} ms",
+            str(moment.leg or ""),
             moment.state.value,
             moment.event,
             moment.detail,
         )
         for moment in stream.history
     ]
-    titles = ("TIME", "AFTER", "STATE", "EVENT", "DETAIL")
+    titles = ("TIME", "AFTER", "LEG", "STATE", "EVENT", "DETAIL")
     output.print_table(titles, rows, none="nothing has happened yet")
 
 

@@ -116,7 +116,7 @@ class Saver:
     def _save(self, saves: dict[int, Save | None], shard: int) -> Save | None:
         if shard not in saves:
             epoch = self._leases.epoch(shard)
-            saves[shard] = None if epoch is None else Save(self._shards.keys(shard), epoch)
+            saves[shard] = None if epoch is None else self._shards.begin(shard, epoch)
         return saves[shard]
 
 

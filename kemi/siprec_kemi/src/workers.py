@@ -6,6 +6,7 @@ from siprec.shard_store import ShardStore
 from siprec.sids import parse_leg_call_id, shard_of_sid
 from siprec.srs_dialog import ACCEPT, ALLOW
 from siprec.store import StoreUnavailable, connect
+from siprec.vault import Vault
 from siprec_kemi import ksr
 from siprec_kemi.loopback import open_sender
 from siprec_kemi.runtime import boot_id
@@ -24,7 +25,7 @@ class Workers:
     def __init__(self, runtime: Runtime, owners: Owners) -> None:
         redis = runtime.settings.redis
         client = connect(redis.url or "", timeout_s=REDIS_TIMEOUT_S)
-        self._inboxes = ShardStore(client, redis.prefix, "worker")
+        self._inboxes = ShardStore(client, redis.prefix, "worker", Vault.from_runtime(runtime))
         self._node = runtime.node
         self._owners = owners
         self._sender = open_sender()
