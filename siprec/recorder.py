@@ -27,8 +27,8 @@ from siprec.model import (
     StreamOrder,
 )
 from siprec.orders import check_order
-from siprec.settings import LimitSettings
 from siprec.sessions import Sessions
+from siprec.settings import LimitSettings
 from siprec.sids import SidError, call_sid_of, make_stream_sid
 from siprec.srs_uri import parse_srs_uri
 from siprec.step import RUNNING, begin, step

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
-from siprec.changes import CallFile, Changes
+from siprec.changes import CallFile, Changes, Order
 from siprec.model import Alert, AlertLevel, Call, Stream, StreamState
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
@@ -29,7 +29,7 @@ def changes(stream: Stream | None = None, *commands: e.Command) -> Changes:
     found = Changes(calls={CALL_SID: FILE})
     if stream is not None:
         found.streams[stream.sid] = stream
-    found.commands = [(FILE, STREAM_SID, command) for command in commands]
+    found.commands = [Order(FILE, STREAM_SID, 1, command) for command in commands]
     return found
 
 

@@ -16,6 +16,7 @@ from siprec_control.commands.waiting import wait_for_recording, wait_for_stop
 from siprec_control.errors import Refused
 
 STREAM_TITLES = ("STREAM", "NAME", "CONNECTOR", "TRACK", "STATE", "CREATED", "RECORDED")
+LEG_TITLES = ("LEG", "SRS", "STATE", "RECORDED", "ERROR")
 
 _SID = re.compile(r"SR[0-9a-f]{32}")
 _SDP_FIELDS = ("offer", "answer")
@@ -190,8 +191,7 @@ def _print_stream(stream: Stream, *, as_json: bool) -> None:
         ]
     )
     print()
-    titles = ("LEG", "SRS", "STATE", "RECORDED", "ERROR")
-    output.print_table(titles, _legs(stream), none="no SRS took it")
+    output.print_table(LEG_TITLES, _legs(stream), none="no SRS took it")
     print()
     rows = [
         (

@@ -313,7 +313,7 @@ class Controller:
             self._pools.failed(connector, leg.srs, leg.error_text or "", now_ms())
 
     def _end_calls(self) -> None:
-        """Let the proxies end calls that nobody records; before the save, for it may be repeated."""
+        """Let proxies end calls that nobody records; before the save, for it may be repeated."""
         while self._to_end:
             call, text = self._to_end[0]
             action = EndCall(

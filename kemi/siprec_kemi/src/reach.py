@@ -1,4 +1,4 @@
-"""How to reach an SRS: its addresses, and through a TLS proxy only after it was proved who it is."""
+"""How to reach an SRS: by its addresses; over TLS only after a probe proved who it is."""
 
 from collections.abc import Callable
 from functools import partial
