@@ -3,7 +3,8 @@
     SiprecError
     ├── SipUriError       32110   a SIP URI or name-addr that cannot be used; names the part
     ├── NumberError               a number pattern that cannot be used
-    ├── ConnectorError    31942   a connector that cannot be used (32110: its SRS URI)
+    ├── ConnectorError    31942   a connector that cannot be used (32110: an SRS URI, 32111 to
+    │                             32113: a header, 32209: secure without TLS)
     ├── OrderError        12200   an order for a stream breaks a rule; names the field
     ├── TwimlError        12100   a document that cannot be followed; names line and element
     ├── SdpError          32102   SDP that cannot be used, the SRS's or anyone's
@@ -41,7 +42,7 @@ class NumberError(SiprecError):
 
 
 class ConnectorError(SiprecError):
-    """A connector cannot be used. `field` is the field of siprec.model.Connector."""
+    """A connector cannot be used. `field` is a path: `name`, `srs[1].priority`, …"""
 
     def __init__(self, field: str, code: int, why: str) -> None:
         super().__init__(f"connector: {field}: {why}")

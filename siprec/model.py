@@ -293,7 +293,7 @@ class Stream:
 class Srs:
     """One recorder of a connector.
 
-    `uri` is as the operator wrote it (siprec.sip_uri.parse_srs_uri). The lowest `priority` is
+    `uri` is as the operator wrote it (siprec.srs_uri.parse_srs_uri). The lowest `priority` is
     used first; inside one, calls are shared out by `weight`. `max_sessions` None: no limit.
     One that is drained gets no new recordings, and keeps those it has.
     """

@@ -207,11 +207,19 @@ def test_headers_of_the_connector_stand_in_the_invite() -> None:
     )
     assert invite(connector=connector).risky_headers == (
         "X-Tenant: blue!\r\n",
+        "X-Api-Key: s3cret!\r\n",
         "P-X-Case: 50% !done\r\n",
         "P-X-Agent: Zoë <1>\r\n",
-        "X-Api-Key: s3cret!\r\n",
     )
     assert "X-Api-Key: s3cret!\r\n" in bye(connector=connector).risky_headers
+
+
+def test_parameter_of_a_call_does_not_stand_in_for_a_header_of_the_connector() -> None:
+    connector = replace(PLAIN, headers=(("x-case", "ours"),))
+    assert invite(connector=connector).risky_headers == (
+        "x-case: ours\r\n",
+        "X-Agent: Zoë <1>\r\n",
+    )
 
 
 def test_old_media_type_is_used_where_the_connector_says() -> None:

@@ -103,12 +103,13 @@ def invite(
         f"Session-Expires: {SESSION_EXPIRES_S};refresher=uas",
         f"Content-Type: {mixed_type(boundary)}",
     ]
-    parameters = order.parameters if in_headers else ()
-    own = [
-        *connector.headers,
-        *((f"{connector.header_prefix}{name}", value) for name, value in parameters),
-        *_credentials(leg, connector, "INVITE", uri, body),
-    ]
+    own = [*connector.headers, *_credentials(leg, connector, "INVITE", uri, body)]
+    # What the operator says about a recorder stands above what a call says.
+    taken = {name.lower() for name, _ in own}
+    for name, value in order.parameters if in_headers else ():
+        prefixed = f"{connector.header_prefix}{name}"
+        if prefixed.lower() not in taken:
+            own.append((prefixed, value))
     answer_ms = connector.answer_s * 1000
     return Outgoing(
         method="INVITE",
