@@ -1,4 +1,4 @@
-"""Endpoints that speak SRTP: nothing of rtpengine's, nothing of ours.
+"""Endpoints that speak SRTP with libsrtp and OpenSSL: nothing of rtpengine's.
 
 libsrtp decrypts, except AES_192_CM: its key derivation for that is not the one of RFC 6188,
 so there the RFC is written out.
@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi  # type: ignore[import-not-found]
 
+from siprec_srs.dtls import Fingerprint, Handshake, is_dtls, our_identity
+from siprec_srs.suites import Suite
 from tests.rtpengine.media import RtpEndpoint
-from tests.srs.dtls_client import DtlsPeer
 from tests.srs.secure_media import derive
 
 _CM_80 = Policy.SRTP_PROFILE_AES128_CM_SHA1_80
@@ -37,7 +38,7 @@ _SUITES = {
 }
 _AES_192_TAG_BYTES = {"AES_192_CM_HMAC_SHA1_80": 10, "AES_192_CM_HMAC_SHA1_32": 4}
 _AES_192_BYTES = 38
-_BY_DTLS_NAME = {"SRTP_AES128_CM_SHA1_80": "AES_CM_128_HMAC_SHA1_80"}
+_REPEAT_S = 0.2
 
 
 def srtp_session(suite: str, secret: bytes, *, inbound: bool) -> Session:
@@ -144,15 +145,57 @@ class SrtpEndpoint(RtpEndpoint):
         return self._in.unprotect(packet)
 
 
+class _Association:
+    """One handshake on one socket, and the answers to what rtpengine repeats of it."""
+
+    def __init__(self, through: socket.socket, port: int, role: str, fingerprint: str) -> None:
+        expected = Fingerprint.parse(fingerprint)
+        assert expected is not None
+        self.theirs: tuple[Suite, bytes] | None = None
+        self._socket = through
+        self._to = ("127.0.0.1", port)
+        self._handshake = Handshake(
+            identity=our_identity(),
+            suites=("AES_CM_128_HMAC_SHA1_80",),
+            is_active=role == "active",
+            expected=expected,
+            send=self._send,
+            on_keys=self._take,
+        )
+
+    def run(self) -> tuple[str, bytes]:
+        """Do the handshake; give the suite, and key and salt of rtpengine."""
+        self._handshake.start()
+        while self.theirs is None:
+            assert not self._handshake.failure
+            readable, _, _ = select.select([self._socket], [], [], _REPEAT_S)
+            if readable:
+                self.receive(self._socket.recv(2048))
+            else:
+                self._handshake.again()
+        suite, secret = self.theirs
+        return suite.name, secret
+
+    def receive(self, datagram: bytes) -> None:
+        """Take one datagram of DTLS."""
+        self._handshake.receive(datagram)
+
+    def _send(self, datagram: bytes) -> None:
+        self._socket.sendto(datagram, self._to)
+
+    def _take(self, suite: Suite, theirs: bytes, ours: bytes) -> None:
+        self.theirs = (suite, theirs)
+
+
 class DtlsEndpoint(RtpEndpoint):
     """A recorder with DTLS-SRTP, on an RTP socket and an RTCP socket."""
 
     def __init__(self, name: str, role: str) -> None:
         super().__init__(name)
         self.role = role
-        self.dtls = DtlsPeer()
         self.rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.rtcp.bind(("127.0.0.1", 0))
+        self._rtp: _Association | None = None
         self._in: Opener | None = None
 
     def close(self) -> None:
@@ -165,26 +208,23 @@ class DtlsEndpoint(RtpEndpoint):
         """Give the lines of the answer's m-line that say how it is protected."""
         return [
             f"a=setup:{self.role}",
-            f"a=fingerprint:{self.dtls.fingerprint}",
+            f"a=fingerprint:{Fingerprint.of(our_identity().certificate)}",
             f"a=rtcp:{self.rtcp.getsockname()[1]}",
         ]
 
-    def shake(self, port: int) -> None:
-        """Do the handshakes with rtpengine's RTP port and with the RTCP port beside it."""
-        keys = [
-            self.dtls.shake(
-                through,
-                ("127.0.0.1", to),
-                is_active=self.role == "active",
-                profiles="SRTP_AES128_CM_SHA1_80",
-            )
-            for through, to in ((self.socket, port), (self.rtcp, port + 1))
-        ]
-        assert keys[0].theirs != keys[1].theirs
-        self._in = opener(_BY_DTLS_NAME[keys[0].profile], keys[0].theirs)
+    def shake(self, port: int, fingerprint: str) -> None:
+        """Do the handshakes with rtpengine's RTP port and with the RTCP port beside it.
+
+        rtpengine must own the certificate of `fingerprint`.
+        """
+        self._rtp = _Association(self.socket, port, self.role, fingerprint)
+        suite, secret = self._rtp.run()
+        of_rtcp = _Association(self.rtcp, port + 1, self.role, fingerprint).run()
+        assert of_rtcp[0] == suite
+        assert of_rtcp[1] != secret
+        self._in = opener(suite, secret)
 
     def _next(self, timeout_s: float) -> bytes | None:
-        # rtpengine may have repeated a flight of the handshake (RFC 7983 tells it from RTP).
         give_up = time.monotonic() + timeout_s
         while True:
             left_s = max(0.0, give_up - time.monotonic())
@@ -192,8 +232,11 @@ class DtlsEndpoint(RtpEndpoint):
             if not readable:
                 return None
             datagram = self.socket.recv(2048)
-            if datagram[0] >= 128:
+            if not is_dtls(datagram):
                 return self._open(datagram)
+            # Its threads read two datagrams of a flight in any order, and ask for them again.
+            assert self._rtp is not None
+            self._rtp.receive(datagram)
 
     def _open(self, packet: bytes) -> bytes:
         assert self._in is not None

@@ -20,7 +20,7 @@ from siprec.sdp import (
     parse,
 )
 from tests.rtpengine.daemon import Rtpengine
-from tests.rtpengine.media import AnsweredCall, RtpEndpoint, media_ports
+from tests.rtpengine.media import AnsweredCall, RtpEndpoint
 from tests.rtpengine.srtp import DtlsEndpoint, SrtpEndpoint, crypto_of
 
 pytestmark = pytest.mark.daemon
@@ -93,9 +93,9 @@ def record(
     checked = check_answer(offer, answer_to(offer, recorders, formats))
     assert checked.accepted == ("1", "2")
     start(call, checked.sdp)
-    for recorder, port in zip(recorders, media_ports(offer.sdp), strict=True):
+    for recorder, media in zip(recorders, parse(offer.sdp).media, strict=True):
         if isinstance(recorder, DtlsEndpoint):
-            recorder.shake(port)
+            recorder.shake(media.port, media.attribute("fingerprint") or "")
     if Profile.DTLS in offer.sdp:
         await_keys(call, recorders)
     said = call.talk(PACKETS, "recorded")
