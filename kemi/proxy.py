@@ -3,6 +3,7 @@
 from typing import Any
 
 from siprec_kemi import ksr
+from siprec_kemi.proxy.actions import serve_actions
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.calls import Calls
 from siprec_kemi.proxy.dialogs import Dialogs
@@ -46,6 +47,11 @@ class Proxy:
         self._entrance.request()
 
     @ksr.hook
+    def ksr_reply(self, message: Any) -> None:
+        """Take a reply, before its transaction does."""
+        self._entrance.reply()
+
+    @ksr.hook
     def ksr_call_reply(self, message: Any) -> None:
         """Look at a reply to the first INVITE of a call."""
         self._calls.replied()
@@ -80,6 +86,12 @@ class Proxy:
         """Run the outbox in its own process, for ever."""
         settings = self._runtime.settings
         self._outbox.serve(settings.redis.url or "", settings.redis.prefix, self._runtime.node)
+
+    @ksr.hook
+    def ksr_actions(self, message: Any, name: str) -> None:
+        """Do what controllers ask for, in a process of its own, for ever."""
+        settings = self._runtime.settings
+        serve_actions(settings.redis.url or "", settings.redis.prefix, self._runtime.node)
 
 
 def mod_init() -> Proxy:

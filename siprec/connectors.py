@@ -16,6 +16,7 @@ from siprec.orders import (
     check_parameter,
     connector_name_fault,
 )
+from siprec.sdp import SUITES
 from siprec.srs_uri import SrsUri, parse_srs_uri
 from siprec.tls_profile import checked_tls, tls_profile
 
@@ -27,17 +28,6 @@ MAX_SECRET_BYTES = 4096
 
 CODECS = ("PCMU", "PCMA", "G722", "G729", "G723", "GSM", "speex", "opus")
 """What rtpengine can encode, by the names that it knows; measured with Debian 12's."""
-
-SUITES = (
-    "AES_CM_128_HMAC_SHA1_80",
-    "AES_CM_128_HMAC_SHA1_32",
-    "AES_192_CM_HMAC_SHA1_80",
-    "AES_192_CM_HMAC_SHA1_32",
-    "AES_256_CM_HMAC_SHA1_80",
-    "AES_256_CM_HMAC_SHA1_32",
-    "AEAD_AES_128_GCM",
-    "AEAD_AES_256_GCM",
-)
 
 INVALID_CONFIGURATION = 31942
 INSECURE_TRANSPORT = 32209
@@ -200,7 +190,7 @@ def _check_media(connector: Connector) -> None:
     _check_choice("suites", connector.suites, SUITES, "it is not known")
 
 
-def _check_choice(field: str, chosen: tuple[str, ...], known: tuple[str, ...], reason: str) -> None:
+def _check_choice(field: str, chosen: tuple[str, ...], known: Collection[str], reason: str) -> None:
     for i, name in enumerate(chosen):
         if name not in known:
             raise _invalid(field, f"{name!r}: {reason} (known: {', '.join(known)})")

@@ -8,13 +8,20 @@
     ├── OrderError        12200   an order for a stream breaks a rule; names the field
     ├── TwimlError        12100   a document that cannot be followed; names line and element
     ├── SdpError          32102   SDP that cannot be used, the SRS's or anyone's
-    │   └── ForkError     32102   rtpengine's fork cannot feed the stream (yet)
+    │   ├── ForkError     32102   rtpengine's fork cannot feed the stream (yet)
+    │   └── SrtpError     32207   the SRS's answer protects media otherwise than offered
     └── MultipartError            a multipart body that cannot be read or written
 
 `code` is the alert code, where there is one.
 """
 
+import re
+
 MAX_WHY_CHARS = 200
+
+# The shortest SRTP key has 38 characters of base64. No name of RFC 4568 is that long without
+# an underscore in it.
+_MAY_BE_KEY = re.compile(r"(?i:inline):[^\s\"'\\]*|[A-Za-z0-9+/]{24,}={0,2}")
 
 
 class SiprecError(Exception):
@@ -90,6 +97,7 @@ class SdpError(SiprecError):
 
     def __init__(self, why: str) -> None:
         # It may quote the peer, and ends up in logs and alerts.
+        why = _MAY_BE_KEY.sub("(hidden)", why)
         why = why if len(why) <= MAX_WHY_CHARS else f"{why[:MAX_WHY_CHARS]}…"
         super().__init__(f"SDP: {why}")
         self.why = why
@@ -104,6 +112,12 @@ class ForkError(SdpError):
     def __init__(self, why: str, *, retryable: bool = False) -> None:
         super().__init__(f"fork: {why}")
         self.retryable = retryable
+
+
+class SrtpError(SdpError):
+    """The SRS's answer protects the media otherwise than we offered. No packet is sent."""
+
+    code = 32207
 
 
 class MultipartError(SiprecError):

@@ -89,6 +89,14 @@ def expiring(connector: Connector, now_ms: int, days: int = SOON_DAYS) -> Iterat
                 yield f"{field}: {_subject(certificate)} {verb} on {_day(certificate)}"
 
 
+def described(pem: str) -> str:
+    """Name the certificates of a checked field, and when each ends, for people."""
+    return "; ".join(
+        f"{_subject(certificate)} until {_day(certificate)}"
+        for certificate in _certificates("", pem)
+    )
+
+
 def _checked_ca(pem: str, now_ms: int) -> str:
     certificates = _certificates("tls_ca", pem)
     trusted = [c for c in certificates if _is_ca(c)]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from siprec.settings import Runtime, Settings
 from siprec_control.errors import StateError
 from siprec_control.ports import free_udp_port
+from siprec_control.secret_keys import resolve_key_file
 from siprec_control.state import StateFolder, write_private, write_runtime
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
@@ -61,6 +62,7 @@ def resolve(settings: Settings, state: StateFolder) -> Plan:
         ),
         node=socket.gethostname(),
         route_key=_route_key(state),
+        secret_key_file=resolve_key_file(settings, state),
     )
     write_runtime(state, runtime)
     return Plan(

@@ -1,6 +1,14 @@
 """Typed façade of what only the proxy role asks of Kamailio: routing, NAT, rtpengine."""
 
+import json
+import re
+
 import KSR
+
+from siprec_kemi import ksr
+
+# An m-line in use (port not 0) with a secure profile: RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF.
+_SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 
 # sanity: SIP version, Via, required headers, CSeq method and value, Content-Length, parse.
 SANITY_MESSAGE = 17895
@@ -59,6 +67,14 @@ def note_real_contact() -> None:
     KSR.nathelper.set_contact_alias()
 
 
+def apply_changes() -> None:
+    """Make changed headers those of the message; only before there is a transaction.
+
+    The dialog module reads the Contact as it came, without what is still to be changed in it.
+    """
+    KSR.textopsx.msg_apply_changes()
+
+
 def follow_real_contact() -> None:
     """Send the request to the real address noted in the Request-URI."""
     KSR.nathelper.handle_ruri_alias()
@@ -87,3 +103,25 @@ def has_sdp() -> bool:
     return int(KSR.textops.has_body_type("application/sdp")) > 0 or (
         int(KSR.textops.has_body()) > 0 and "multipart/" in str(KSR.pv.get("$cT") or "")
     )
+
+
+def has_srtp() -> bool:
+    """Tell whether the SDP of the message at hand offers or takes SRTP."""
+    return _SRTP.search(ksr.text("$rb")) is not None
+
+
+def track_dialog() -> bool:
+    """Let Kamailio follow the dialog that this INVITE begins, so that we can end it."""
+    return int(KSR.dialog.dlg_manage()) > 0
+
+
+def end_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> bool:
+    """Send BYE to both parties of a dialog that is tracked; False when there is no such."""
+    dialog = [sip_call_id, from_tag, to_tag]
+    # One that is over stays for some seconds, and to end it again would be an error in the log.
+    return _is_done("dlg.is_alive", dialog) and _is_done("dlg.terminate_dlg", dialog)
+
+
+def _is_done(method: str, parameters: list[str]) -> bool:
+    request = {"jsonrpc": "2.0", "method": method, "params": parameters, "id": 1}
+    return "error" not in json.loads(ksr.rpc(json.dumps(request)))

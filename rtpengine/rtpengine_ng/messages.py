@@ -22,6 +22,30 @@ Reply: TypeAlias = dict[str, Value]
 
 FORK_TAG_PREFIX = "fork-"
 
+AVP = "RTP/AVP"
+SAVP = "RTP/SAVP"
+DTLS = "UDP/TLS/RTP/SAVP"
+
+# In the order in which rtpengine offers them.
+_SUITES = (
+    "AEAD_AES_256_GCM",
+    "AEAD_AES_128_GCM",
+    "AES_256_CM_HMAC_SHA1_80",
+    "AES_256_CM_HMAC_SHA1_32",
+    "AES_192_CM_HMAC_SHA1_80",
+    "AES_192_CM_HMAC_SHA1_32",
+    "AES_CM_128_HMAC_SHA1_80",
+    "AES_CM_128_HMAC_SHA1_32",
+)
+_WORTHLESS_SUITES = (
+    "F8_128_HMAC_SHA1_80",
+    "F8_128_HMAC_SHA1_32",
+    "NULL_HMAC_SHA1_80",
+    "NULL_HMAC_SHA1_32",
+)
+# Calls hardly ever have it.
+_RARE_SUITE = "AES_192_CM_HMAC_SHA1_80"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkOffer:
@@ -38,27 +62,41 @@ class ForkOffer:
 
 
 def subscribe_request(
-    call_id: str, from_tags: Sequence[str], fork_tag: str, interface: str | None = None
+    call_id: str,
+    from_tags: Sequence[str],
+    fork_tag: str,
+    interface: str | None = None,
+    *,
+    profile: str = AVP,
+    suites: Sequence[str] = (),
+    transcode: Sequence[str] = (),
+    keep_digits: bool = False,
 ) -> Command:
-    """Ask for a fork of these parties as plain RTP/AVP; read the reply with `parse_fork_offer`.
+    """Ask for a fork of these parties; read the reply with `parse_fork_offer`.
 
     `interface` names one of rtpengine's logical interfaces; an unknown name gets the default.
+    `profile` is `AVP`, `SAVP` or `DTLS`. With `SAVP` the fork has keys for `suites`, and for
+    one suite more that must not be offered to anyone: it stands before those that rtpengine
+    made, and behind those that it copied from a party. `transcode` names the codecs
+    (`PCMA`, `opus`) that take the place of the call's; a name that rtpengine does not know is
+    left out without a word. `keep_digits` leaves telephone-event in.
     No packet flows before `subscribe_answer`.
 
     Raises:
-        ValueError: a tag that would damage the call.
+        ValueError: a tag that would damage the call, a profile or suite that must not be
+            used, or transcoding without digits: rtpengine would send them as tones.
     """
     command = _about_fork("subscribe request", call_id, fork_tag)
     _check_parties(from_tags)
     command |= {
         "from-tags": list(from_tags),
         "flags": ["siprec", "strip-extmap"],
-        "transport-protocol": "RTP/AVP",
+        "transport-protocol": profile,
         "ICE": "remove",
-        "DTLS": "off",
         "rtcp-mux": ["demux"],
-        "codec": {"strip": ["telephone-event"]},
         "replace": ["origin", "session-connection"],
+        **_protection(profile, suites),
+        **_codecs(transcode, keep_digits),
     }
     if interface is not None:
         command["interface"] = interface
@@ -176,6 +214,36 @@ def _text(value: Value) -> str:
     if not isinstance(value, str):
         raise NgProtocolError(f"{value!r} is not a string")
     return value
+
+
+def _protection(profile: str, suites: Sequence[str]) -> Command:
+    if profile == AVP:
+        return {"DTLS": "off"}
+    if profile == SAVP:
+        return {"DTLS": "off", "SDES": _unwanted(suites)}
+    if profile == DTLS:
+        return {"DTLS-fingerprint": "sha-256", "SDES": ["off"]}
+    raise ValueError(f"{profile!r} is not the profile of a fork")
+
+
+def _unwanted(suites: Sequence[str]) -> list[Value]:
+    unfit = [suite for suite in suites if suite not in _SUITES]
+    if unfit or not suites:
+        raise ValueError(f"{', '.join(unfit) or 'no suite'} cannot protect a fork")
+    first = min(_SUITES.index(suite) for suite in suites)
+    marker = _RARE_SUITE if first > _SUITES.index(_RARE_SUITE) else _SUITES[0]
+    # 10.5 does not know `only-…`.
+    wanted = {marker, *suites}
+    return [f"no-{suite}" for suite in (*_SUITES, *_WORTHLESS_SUITES) if suite not in wanted]
+
+
+def _codecs(transcode: Sequence[str], keep_digits: bool) -> Command:
+    digits: list[Value] = ["telephone-event"]
+    if transcode and not keep_digits:
+        raise ValueError("a fork that is transcoded cannot be without digits")
+    if transcode:
+        return {"codec": {"strip": ["all"], "except": digits, "transcode": list(transcode)}}
+    return {} if keep_digits else {"codec": {"strip": digits}}
 
 
 def _check_fork_tag(fork_tag: str) -> None:

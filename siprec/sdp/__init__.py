@@ -2,6 +2,7 @@
 
 from siprec.errors import ForkError as ForkError
 from siprec.errors import SdpError as SdpError
+from siprec.errors import SrtpError as SrtpError
 from siprec.sdp.answer import CheckedAnswer as CheckedAnswer
 from siprec.sdp.answer import check_answer as check_answer
 from siprec.sdp.offer import ForkLine as ForkLine
@@ -10,6 +11,9 @@ from siprec.sdp.offer import Offer as Offer
 from siprec.sdp.offer import OfferedMedia as OfferedMedia
 from siprec.sdp.offer import compose_offer as compose_offer
 from siprec.sdp.offer import fork_tracks as fork_tracks
+from siprec.sdp.protection import SUITES as SUITES
+from siprec.sdp.protection import Profile as Profile
+from siprec.sdp.protection import hide_keys as hide_keys
 from siprec.sdp.session import Attributes as Attributes
 from siprec.sdp.session import Media as Media
 from siprec.sdp.session import Session as Session

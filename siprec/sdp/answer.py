@@ -4,10 +4,12 @@ Some versions of rtpengine crash on an m-line too many, send a codec that nobody
 send on to a party that asked for nothing. So each m-line is held against our offer first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from siprec.errors import SdpError
+from siprec.errors import SdpError, SrtpError
+from siprec.record import SDP
 from siprec.sdp.offer import (
+    DIGITS,
     ForkLine,
     Offer,
     OfferedMedia,
@@ -16,7 +18,8 @@ from siprec.sdp.offer import (
     leading_number,
     session_lines,
 )
-from siprec.sdp.session import Media, numeric_address, parse
+from siprec.sdp.protection import Profile, check_crypto, check_dtls
+from siprec.sdp.session import Media, Session, numeric_address, parse
 
 _RECEIVES = ("recvonly", "sendrecv")
 
@@ -28,7 +31,7 @@ class CheckedAnswer:
     `refused`: port 0 or no m-line. `inactive`: the SRS wants no media now, and may later.
     """
 
-    sdp: str
+    sdp: str = field(metadata=SDP, repr=False)
     accepted: tuple[str, ...]
     refused: tuple[str, ...]
     inactive: tuple[str, ...]
@@ -38,12 +41,15 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
     """Hold the SRS's answer against our offer.
 
     The resulting SDP has as many m-lines as the fork, in its order: `recvonly` where the SRS
-    takes audio, port 0 elsewhere.
+    takes audio, port 0 elsewhere. A secured offer has a secured answer: the SRS's one key of
+    an offered suite, or its role and fingerprint.
 
     Raises:
+        SrtpError: an m-line (not one with port 0) is protected otherwise than offered.
         SdpError: the answer cannot be used, or takes no track at all; says why.
     """
-    answer = parse(answer_sdp).media
+    session = parse(answer_sdp)
+    answer = session.media
     if len(answer) > len(offer.media):
         raise SdpError(f"the answer has {len(answer)} m-lines, {len(offer.media)} were offered")
     offered_media = parse(offer.sdp).media
@@ -53,9 +59,13 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
         media = answer[index] if index < len(answer) else None
         verdict = _verdict(index, offered_media[index], media)
         labels[verdict].append(offered.label)
-        if media is not None and verdict == "accepted":
+        if media is None or verdict == "refused":
+            continue
+        protection = _protection_lines(index, session, media, offered, offered_media[index])
+        if verdict == "accepted":
             chosen = _chosen_formats(index, offered, media)
-            accepted[offered.fork_index] = _accepted_lines(media, offered_media[index], chosen)
+            lines = _accepted_lines(media, offered_media[index], chosen)
+            accepted[offered.fork_index] = lines + protection
     if not labels["accepted"] and not labels["inactive"]:
         raise SdpError("the answer refused every track")
     return CheckedAnswer(
@@ -75,7 +85,9 @@ def _verdict(index: int, offered: Media, media: Media | None) -> str:
     if media.port == 0:
         return "refused"
     if media.proto != offered.proto:
-        raise SdpError(f"m-line {index + 1} is {media.proto}, {offered.proto} was offered")
+        # rtpengine would take RTP/AVP to an offer of RTP/SAVP, and send in the clear.
+        error = SdpError if offered.proto == Profile.AVP else SrtpError
+        raise error(f"m-line {index + 1} is {media.proto}, {offered.proto} was offered")
     address = numeric_address(media.connection)
     if address is None:
         raise SdpError(f"m-line {index + 1} has no numeric address ({media.connection!r})")
@@ -98,7 +110,7 @@ def _chosen_formats(index: int, offered: OfferedMedia, media: Media) -> list[tup
     by_type = dict(zip(offered.formats, offered.codecs, strict=True))
     matches = ((f, _match(f, codec, by_type)) for f, codec in media.codecs.items())
     chosen = [(theirs, ours) for theirs, ours in matches if ours is not None]
-    if not chosen:
+    if all(by_type[ours].startswith(DIGITS) for _, ours in chosen):
         names = ", ".join(codec or f for f, codec in media.codecs.items()) or "nothing"
         wanted = ", ".join(c or f for f, c in by_type.items())
         raise SdpError(f"m-line {index + 1} chose {names}, offered was {wanted}")
@@ -114,6 +126,19 @@ def _match(payload_type: str, codec: str, by_type: dict[str, str]) -> str | None
     if not 96 <= int(payload_type) <= 127:
         return None
     return next((f for f, c in by_type.items() if c == codec), None)
+
+
+def _protection_lines(
+    index: int, session: Session, media: Media, offered: OfferedMedia, ours: Media
+) -> list[str]:
+    try:
+        if ours.proto == Profile.SAVP:
+            return [check_crypto(media, offered.crypto).line]
+        if ours.proto == Profile.DTLS:
+            return check_dtls(session, media, ours)
+    except SrtpError as error:
+        raise SrtpError(f"m-line {index + 1}: {error.why}") from error
+    return []
 
 
 def _accepted_lines(media: Media, offered: Media, chosen: list[tuple[str, str]]) -> list[str]:

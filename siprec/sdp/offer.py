@@ -1,13 +1,15 @@
 """The offer to the SRS: our own session lines around what rtpengine's fork offers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from siprec.errors import ForkError, SdpError
-from siprec.sdp.session import Media, numeric_address, parse
+from siprec.record import SDP
+from siprec.sdp.protection import SUITES, Crypto, Profile, offered_crypto, offered_dtls
+from siprec.sdp.session import Media, Session, numeric_address, parse
 
-# Digits must not reach the recorder, and comfort noise is no audio of a party.
-_NOT_AUDIO = ("TELEPHONE-EVENT/", "CN/")
+DIGITS = "TELEPHONE-EVENT/"
+_COMFORT_NOISE = "CN/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,10 @@ class OfferedMedia:
     """One m-line of our offer: it stands at `fork_index` in the fork's SDP.
 
     `codecs` go with `formats`, one each, in upper case (`PCMA/8000`); "" when unknown.
+    `crypto` is pairs of tag and suite of each `a=crypto`. `has_call_key`: with these keys the
+    call itself is encrypted, for it has the same suites and rtpengine takes no others then. The
+    recorder could read and forge the call, and what is cut out of the fork weakens the keys
+    (RFC 3711 §9.1), so somebody should be told: with DTLS, or a further suite, it is not so.
     """
 
     label: str
@@ -41,13 +47,15 @@ class OfferedMedia:
     fork_index: int
     formats: tuple[str, ...]
     codecs: tuple[str, ...]
+    crypto: tuple[tuple[str, str], ...] = ()
+    has_call_key: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """The SDP to send, its m-lines in order, and all m-lines of the fork. A record."""
 
-    sdp: str
+    sdp: str = field(metadata=SDP, repr=False)
     media: tuple[OfferedMedia, ...]
     fork: tuple[ForkLine, ...]
 
@@ -60,7 +68,7 @@ def fork_tracks(fork_sdp: str, labels: Mapping[str, str]) -> tuple[ForkMedia, ..
     Raises:
         ForkError: the fork's SDP cannot be read.
     """
-    return _tracks(_fork_media(fork_sdp), labels)
+    return _tracks(_fork_session(fork_sdp).media, labels)
 
 
 def compose_offer(
@@ -69,28 +77,43 @@ def compose_offer(
     labels: Mapping[str, str],
     session_id: int,
     version: int,
+    *,
+    profile: Profile = Profile.AVP,
+    suites: Sequence[str] = (),
+    keep_digits: bool = False,
 ) -> Offer:
     """Compose the offer: one labelled audio m-line for each wanted party, in that order.
 
     `wanted` is pairs of party tag and our label; `labels` is rtpengine's `a=label` value to
-    party tag. `version` rises by one when, and only when, the SDP changes (RFC 3264 §8).
+    party tag. `version` rises by one when, and only when, the SDP changes (RFC 3264 §8). With
+    SAVP keys of `suites` are offered, the preferred first, and no others. `keep_digits` leaves
+    telephone-event in.
 
     Raises:
-        ForkError: the fork cannot feed it; `retryable` when a wanted party is missing.
+        ForkError: the fork cannot feed it; `retryable` when a wanted party is missing. It has
+            another profile, or none of the suites.
+        ValueError: one of `suites` is none of siprec.sdp.SUITES.
     """
-    fork = _fork_media(fork_sdp)
-    tracks = _tracks(fork, labels)
+    unfit = [suite for suite in suites if suite not in SUITES]
+    if unfit:
+        raise ValueError(f"{', '.join(unfit)} must not be offered")
+    session = _fork_session(fork_sdp)
+    tracks = _tracks(session.media, labels)
     chosen = [(label, _track_of(tracks, party_tag)) for party_tag, label in wanted]
     if not chosen:
         raise ForkError("no party is wanted")
-    offered = tuple(_offered(label, track) for label, track in chosen)
-    pairs = zip(chosen, offered, strict=True)
-    blocks = [line for (_, track), o in pairs for line in _media_lines(track.media, o)]
-    head = session_lines(session_id, version, connection_of(chosen[0][1].media.connection))
+    offered: list[OfferedMedia] = []
+    lines = session_lines(session_id, version, connection_of(chosen[0][1].media.connection))
+    for label, track in chosen:
+        _check_fork(track.media, profile)
+        keys, has_call_key = _keys(track.media, profile, suites)
+        one = _offered(label, track, keys, keep_digits, has_call_key)
+        offered.append(one)
+        lines += _media_lines(track.media, one) + _protection_lines(profile, session, track, keys)
     return Offer(
-        sdp=join_lines([*head, *blocks]),
-        media=offered,
-        fork=tuple(ForkLine(kind=m.kind, proto=m.proto, formats=m.formats) for m in fork),
+        sdp=join_lines(lines),
+        media=tuple(offered),
+        fork=tuple(ForkLine(kind=m.kind, proto=m.proto, formats=m.formats) for m in session.media),
     )
 
 
@@ -124,9 +147,9 @@ def leading_number(text: str | None) -> int | None:
     return int(word) if 1 <= int(word) <= 65535 else None
 
 
-def _fork_media(fork_sdp: str) -> tuple[Media, ...]:
+def _fork_session(fork_sdp: str) -> Session:
     try:
-        return parse(fork_sdp).media
+        return parse(fork_sdp)
     except SdpError as error:
         raise ForkError(error.why) from error
 
@@ -147,27 +170,51 @@ def _track_of(tracks: tuple[ForkMedia, ...], party_tag: str) -> ForkMedia:
     raise ForkError(f"party {party_tag!r} has no audio m-line", retryable=True)
 
 
-def _offered(label: str, track: ForkMedia) -> OfferedMedia:
-    formats, codecs = _audio_formats(track), track.media.codecs
+def _check_fork(media: Media, profile: Profile) -> None:
+    if media.proto != profile:
+        raise ForkError(f"profile {media.proto} instead of {profile}")
+    if numeric_address(media.connection) is None:
+        raise ForkError(f"{media.connection!r} is not a numeric address")
+
+
+def _keys(media: Media, profile: Profile, suites: Sequence[str]) -> tuple[tuple[Crypto, ...], bool]:
+    return offered_crypto(media, suites) if profile is Profile.SAVP else ((), False)
+
+
+def _offered(
+    label: str,
+    track: ForkMedia,
+    keys: Sequence[Crypto],
+    keep_digits: bool,
+    has_call_key: bool,
+) -> OfferedMedia:
+    formats, codecs = _formats(track, keep_digits), track.media.codecs
     return OfferedMedia(
         label=label,
         party_tag=track.party_tag,
         fork_index=track.index,
         formats=formats,
         codecs=tuple(codecs[f] for f in formats),
+        crypto=tuple((crypto.tag, crypto.suite) for crypto in keys),
+        has_call_key=has_call_key,
     )
 
 
-def _audio_formats(track: ForkMedia) -> tuple[str, ...]:
-    media = track.media
-    if media.proto != "RTP/AVP":
-        raise ForkError(f"profile {media.proto} instead of RTP/AVP")
-    if numeric_address(media.connection) is None:
-        raise ForkError(f"{media.connection!r} is not a numeric address")
-    kept = tuple(f for f, codec in media.codecs.items() if not codec.startswith(_NOT_AUDIO))
-    if not kept:
+def _formats(track: ForkMedia, keep_digits: bool) -> tuple[str, ...]:
+    # Digits must not reach the recorder unasked, and comfort noise is no audio of a party.
+    codecs = {f: c for f, c in track.media.codecs.items() if not c.startswith(_COMFORT_NOISE)}
+    audio = tuple(f for f, codec in codecs.items() if not codec.startswith(DIGITS))
+    if not audio:
         raise ForkError(f"party {track.party_tag!r} has no audio codec")
-    return kept
+    return tuple(codecs) if keep_digits else audio
+
+
+def _protection_lines(
+    profile: Profile, session: Session, track: ForkMedia, keys: Sequence[Crypto]
+) -> list[str]:
+    if profile is Profile.DTLS:
+        return offered_dtls(session, track.media)
+    return [crypto.line for crypto in keys]
 
 
 def _media_lines(media: Media, offered: OfferedMedia) -> list[str]:

@@ -61,6 +61,10 @@ class Media:
         """Give the value of the first attribute of that name ("" when it has none)."""
         return next((value or "" for key, value in self.attributes if key == name), None)
 
+    def values(self, name: str) -> list[str]:
+        """Give the values of all attributes of that name."""
+        return [value or "" for key, value in self.attributes if key == name]
+
     @property
     def direction(self) -> str:
         """Give `sendrecv`, `sendonly`, `recvonly` or `inactive` (RFC 8866 §6.7)."""
@@ -107,6 +111,10 @@ class Session:
         """Give the value of the first session attribute of that name ("" when it has none)."""
         return next((value or "" for key, value in self.attributes if key == name), None)
 
+    def values(self, name: str) -> list[str]:
+        """Give the values of all session attributes of that name."""
+        return [value or "" for key, value in self.attributes if key == name]
+
 
 def parse(text: str) -> Session:
     """Read a session description. Line ends may be CRLF or LF; unknown lines are ignored.
@@ -144,11 +152,12 @@ def numeric_address(text: str) -> IPv4Address | IPv6Address | None:
 def _lines(text: str) -> list[tuple[str, str]]:
     may_be_bad = _CONTROL.search(text) is not None
     lines: list[tuple[str, str]] = []
-    for line in text.split("\n"):
+    # What does not parse may be half a key: it is told by its number.
+    for number, line in enumerate(text.split("\n"), 1):
         if not ("a" <= line[:1] <= "z") or line[1:2] != "=":
-            raise SdpError(f"{line[:40]!r} is not a line of SDP")
+            raise SdpError(f"line {number} is not a line of SDP")
         if may_be_bad and _CONTROL.search(line):
-            raise SdpError(f"{line[:40]!r} holds a control character")
+            raise SdpError(f"line {number} holds a control character")
         lines.append((line[0], line[2:]))
     return lines
 
@@ -165,12 +174,12 @@ def _media(lines: list[tuple[str, str]], session: Session) -> Media:
     text = lines[0][1]
     match = _MEDIA.fullmatch(text)
     if not match or int(match[2]) > 65535:
-        raise SdpError(f"'m={text[:40]}' is not an m-line")
+        raise SdpError(f"'m={text}' is not an m-line")
     formats = tuple(match[4].split())
     if len(formats) > MAX_FORMATS:
-        raise SdpError(f"'m={text[:40]}…' has more than {MAX_FORMATS} formats")
+        raise SdpError(f"an m-line has more than {MAX_FORMATS} formats")
     if not all(_TOKEN.fullmatch(token) for token in formats):
-        raise SdpError(f"'m={text[:40]}' has a format that is not a token")
+        raise SdpError(f"'m={text}' has a format that is not a token")
     attributes = _attributes(lines)
     inherited = _direction(session.attributes)
     if inherited and not _direction(attributes):
@@ -191,7 +200,7 @@ def _connection(lines: list[tuple[str, str]]) -> str:
         return ""
     parts = value.split()
     if len(parts) != 3 or parts[0] != "IN" or parts[1] not in ("IP4", "IP6"):
-        raise SdpError(f"'c={value[:40]}' is not a connection line")
+        raise SdpError(f"'c={value}' is not a connection line")
     return parts[2].partition("/")[0]
 
 

@@ -37,9 +37,17 @@ def test_text_from_the_network_cannot_move_the_cursor() -> None:
 
 def test_records_become_json(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_json([Connector(account_sid="AC", name="ä", srs=(Srs(uri="sip:x"),))])
-    assert json.loads(capsys.readouterr().out)[0] == {
-        "account_sid": "AC",
-        "name": "ä",
-        "srs": "sip:x",
-        "parameters": "both",
-    }
+    (plain,) = json.loads(capsys.readouterr().out)
+    assert (plain["name"], plain["parameters"], plain["codecs"]) == ("ä", "both", [])
+    assert plain["srs"][0]["uri"] == "sip:x"
+
+
+def test_json_hides_secrets_of_records_anywhere_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    srs = (Srs(uri="sip:x"),)
+    connector = Connector(account_sid="AC", name="c", srs=srs, tls_key="geheim", digest_user="me")
+    output.print_json({"connectors": [connector], "one": connector})
+    out = capsys.readouterr().out
+    assert "geheim" not in out
+    for plain in (json.loads(out)["connectors"][0], json.loads(out)["one"]):
+        assert (plain["tls_key"], plain["digest_user"]) == ("(hidden)", "me")
+        assert plain["digest_password"] == ""

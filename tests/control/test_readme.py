@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from siprec.connectors import check_connector
-from siprec.model import Connector, Srs
 from siprec.settings import Settings
 from siprec.twiml import compile_document
 from siprec_control.cli import parser
+from siprec_control.commands.connector_options import connector_of
 from siprec_control.config import RULES, parse_settings
 from siprec_control.demo import TWIML
 from siprec_control.demo_stack import CALLED
@@ -62,7 +62,7 @@ def test_command_of_the_readme_is_understood(words: list[str]) -> None:
     parsed = parser().parse_args(words)
     assert parsed.act
     if words[:2] == ["connector", "set"]:
-        check_connector(Connector(account_sid="AC", name=parsed.name, srs=(Srs(uri=parsed.srs),)))
+        check_connector(connector_of(parsed, "AC", None).connector)
 
 
 def test_demo_in_the_readme_is_what_it_prints() -> None:

@@ -93,7 +93,7 @@ def test_media_offered_again_is_reported_when_it_is_answered(
         dialogs.replied()
     ((shard, entry),) = outbox.take()
     assert isinstance(entry, CallChanged)
-    assert (shard, entry.call_sid) == (SHARD, CALL_SID)
+    assert (shard, entry.call_sid, entry.is_srtp) == (SHARD, CALL_SID, False)
     assert set(ksr.named("rtpengine.set_rtpengine_set")) == {(1,)}
 
 
@@ -109,6 +109,55 @@ def test_media_offered_in_a_2xx_is_reported_when_the_ack_answers_it(
     ((_, entry),) = outbox.take()
     assert isinstance(entry, CallChanged)
     assert len(ksr.named("rtpengine.rtpengine_manage")) == 2
+
+
+def sdp(profile: str, port: int = 9) -> str:
+    return f"v=0\r\nm=audio {port} {profile} 8\r\na=rtpmap:8 PCMA/8000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer", "is_srtp"),
+    [
+        (sdp("RTP/SAVP"), sdp("RTP/SAVP"), True),
+        (sdp("RTP/AVP"), sdp("UDP/TLS/RTP/SAVPF"), True),
+        (sdp("RTP/SAVPF"), sdp("RTP/AVP"), True),
+        (sdp("RTP/AVP"), sdp("RTP/AVP"), False),
+        (sdp("RTP/SAVP", port=0), sdp("RTP/AVPF"), False),
+    ],
+)
+def test_media_that_was_renegotiated_is_srtp_when_offer_or_answer_is(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox, offer: str, answer: str, is_srtp: bool
+) -> None:
+    give_sdp(ksr)
+    ksr.variables["$rb"] = offer
+    dialogs.request("INVITE")
+    ksr.variables |= {"$rb": answer, "$rs": 200}
+    dialogs.replied()
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert entry.is_srtp is is_srtp
+
+
+def test_media_offered_in_a_2xx_is_srtp_when_the_ack_is(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    give_sdp(ksr)
+    ksr.variables["$rb"] = sdp("RTP/SAVP")
+    dialogs.request("ACK")
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert entry.is_srtp
+
+
+@pytest.mark.parametrize(("method", "applied"), [("INVITE", 1), ("INFO", 0)])
+def test_contact_of_a_hidden_phone_is_changed_before_the_dialog_is_looked_at(
+    dialogs: Dialogs, ksr: StrictKsr, method: str, applied: int
+) -> None:
+    ksr.returns["nathelper.nat_uac_test"] = 1
+    dialogs.request(method)
+    names = [name for name, _ in ksr.calls]
+    assert names.count("textopsx.msg_apply_changes") == applied
+    assert names.index("nathelper.set_contact_alias") < names.index("rr.loose_route")
 
 
 def test_bye_answered_2xx_is_reported_and_releases_the_media(

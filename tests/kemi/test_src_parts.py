@@ -1,21 +1,17 @@
-"""Owners, mail, addresses, and resolver of the SRC role."""
+"""Owners and mail of the SRC role."""
 
 import multiprocessing
 import selectors
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from siprec.inbox import SrsReplied
-from siprec.settings import SrcSettings
 from siprec.sids import SHARDS
 from siprec_kemi.loopback import open_sender
-from siprec_kemi.src import resolver as resolver_module
-from siprec_kemi.src.addresses import Address, Addresses, NoSocket
 from siprec_kemi.src.mail import Mailbox, post
 from siprec_kemi.src.owners import Owners
-from siprec_kemi.src.resolver import FRESH_S, Resolver
 from tests.kemi.strict_ksr import StrictKsr
 
 REPLY = SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, body="ü\udcff")
@@ -114,125 +110,3 @@ def test_mail_of_strangers_is_logged_and_passed_over(
     post(sender, mailbox.port, REPLY)
     assert mailbox.receive() == [REPLY]
     assert ksr.named("log")[0][0] == "warn"
-
-
-# Addresses
-
-LISTEN = ("udp:192.0.2.1:5070", "tcp:192.0.2.1:5071", "tcp:[2001:db8::1]:5072", "tcp:192.0.2.2:1")
-
-
-@pytest.mark.parametrize(
-    ("ip", "transport", "advertise", "address"),
-    [
-        ("192.0.2.9", "udp", None, Address("udp:192.0.2.1:5070", "192.0.2.1:5070")),
-        ("192.0.2.9", "tcp", None, Address("tcp:192.0.2.1:5071", "192.0.2.1:5071")),
-        ("2001:db8::9", "tcp", None, Address("tcp:[2001:db8::1]:5072", "[2001:db8::1]:5072")),
-        ("192.0.2.9", "tcp", "src.example", Address("tcp:192.0.2.1:5071", "src.example:5071")),
-        ("192.0.2.9", "tcp", "src.example:1", Address("tcp:192.0.2.1:5071", "src.example:1")),
-        ("192.0.2.9", "udp", "[2001:db8::5]", Address(LISTEN[0], "[2001:db8::5]:5070")),
-        ("192.0.2.9", "udp", "[2001:db8::5]:9", Address(LISTEN[0], "[2001:db8::5]:9")),
-    ],
-)
-def test_address_fits_transport_and_family(
-    ip: str, transport: str, advertise: str | None, address: Address
-) -> None:
-    addresses = Addresses(SrcSettings(listen=LISTEN, advertise=advertise))
-    assert addresses.toward(ip, transport) == address
-
-
-@pytest.mark.parametrize(
-    ("ip", "transport", "why"),
-    [("2001:db8::9", "udp", "no udp socket for IPv6"), ("192.0.2.9", "tls", "no tls .* for IPv4")],
-)
-def test_address_that_is_missing_is_named(ip: str, transport: str, why: str) -> None:
-    with pytest.raises(NoSocket, match=why):
-        Addresses(SrcSettings(listen=LISTEN)).toward(ip, transport)
-
-
-# Resolver
-
-
-class Answers:
-    """Collects what a resolver says, and waits for its threads."""
-
-    def __init__(self, mailbox: Mailbox) -> None:
-        self._mailbox = mailbox
-        self.resolver = Resolver(mailbox.wake)
-        self.all: list[tuple[str | None, str]] = []
-
-    def ask(self, host: str) -> None:
-        """Ask for a host."""
-        self.resolver.resolve(host, lambda ip, why: self.all.append((ip, why)))
-
-    def wait(self) -> None:
-        """Wait for an answer from a thread, and deliver it."""
-        assert is_readable(self._mailbox)
-        self._mailbox.receive()
-        self.resolver.deliver()
-
-
-@pytest.fixture
-def answers(mailbox: OpenMailbox) -> Answers:
-    return Answers(mailbox)
-
-
-@pytest.fixture
-def look_up(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | OSError], list[str]]:
-    """Give a function that sets what the name service says; it gives the names asked for."""
-
-    def answer_with(said: str | OSError) -> list[str]:
-        asked: list[str] = []
-
-        def answer(host: str) -> str:
-            asked.append(host)
-            if isinstance(said, OSError):
-                raise said
-            return said
-
-        monkeypatch.setattr(resolver_module, "_look_up", answer)
-        return asked
-
-    return answer_with
-
-
-@pytest.mark.parametrize("ip", ["192.0.2.1", "2001:db8::1"])
-def test_address_in_numbers_is_given_at_once(answers: Answers, ip: str) -> None:
-    answers.ask(ip)
-    assert answers.all == [(ip, "")]
-
-
-def test_localhost_is_resolved_by_the_name_service(answers: Answers) -> None:
-    answers.ask("localhost")
-    assert answers.all == []
-    answers.wait()
-    assert answers.all[0] in (("127.0.0.1", ""), ("::1", ""))
-
-
-def test_name_asked_for_twice_is_looked_up_once_and_then_known(
-    answers: Answers,
-    look_up: Callable[[str | OSError], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [1_000.0]
-    monkeypatch.setattr(resolver_module, "monotonic_s", lambda: now[0])
-    asked = look_up("192.0.2.5")
-    answers.ask("srs.example")
-    answers.ask("srs.example")
-    answers.wait()
-    answers.ask("srs.example")
-    assert (answers.all, asked) == ([("192.0.2.5", "")] * 3, ["srs.example"])
-    now[0] += FRESH_S
-    answers.ask("srs.example")
-    answers.wait()
-    assert asked == ["srs.example"] * 2
-
-
-def test_name_that_is_unknown_is_told_and_asked_for_anew(
-    answers: Answers, look_up: Callable[[str | OSError], list[str]]
-) -> None:
-    asked = look_up(OSError("no such name"))
-    for count in (1, 2):
-        answers.ask("srs.example")
-        answers.wait()
-        assert answers.all == [(None, "srs.example: no such name")] * count
-    assert len(asked) == 2

@@ -3,7 +3,7 @@
 import select
 import socket
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from rtpengine_ng.client import ask
 from rtpengine_ng.messages import Reply
@@ -15,7 +15,12 @@ _SILENCE_S = 0.2
 
 
 class RtpEndpoint:
-    """A UDP socket on 127.0.0.1 that speaks RTP; PCMU, sequence numbers from 0."""
+    """A UDP socket on 127.0.0.1 that speaks RTP; PCMU, sequence numbers from 0.
+
+    `wishes` is what rtpengine is told of it when it is called.
+    """
+
+    wishes: ClassVar[dict[str, str]] = {"transport-protocol": "RTP/AVP"}
 
     def __init__(self, name: str, ssrc: int = 0) -> None:
         self.name = name
@@ -30,6 +35,11 @@ class RtpEndpoint:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    @property
+    def socket(self) -> socket.socket:
+        """Give the socket, for what is no RTP."""
+        return self._socket
 
     def sdp(self) -> str:
         """Give an SDP with this endpoint's port: PCMU and telephone-event."""
@@ -46,6 +56,10 @@ class RtpEndpoint:
             ]
         )
 
+    def hears_of(self, sdp: str) -> None:
+        """Take what the other side has offered or answered."""
+        self.peer = ("127.0.0.1", media_ports(sdp)[0])
+
     def send(self, count: int, mark: str, payload_type: int = 0) -> list[bytes]:
         """Send packets to `peer`; give their payloads, each unlike any other of `mark`."""
         payloads: list[bytes] = []
@@ -54,7 +68,7 @@ class RtpEndpoint:
             payload = f"{self.name} {mark} {number:05} ".encode().ljust(PAYLOAD_BYTES, b"\x7f")
             header = bytes([0x80, payload_type]) + number.to_bytes(2, "big")
             header += (number * PAYLOAD_BYTES).to_bytes(4, "big") + self._ssrc.to_bytes(4, "big")
-            self._socket.sendto(header + payload, self.peer)
+            self._socket.sendto(self._seal(header + payload), self.peer)
             self._sequence += 1
             payloads.append(payload)
         return payloads
@@ -74,13 +88,26 @@ class RtpEndpoint:
         packets.sort(key=lambda packet: packet[2:4])
         return [packet[12:] for packet in packets]
 
+    def hears(self, payload: bytes) -> bool:
+        """Tell whether this payload is there, or comes in time; what came before is dropped."""
+        packet = self._next(_SILENCE_S)
+        while packet is not None and packet[12:] != payload:
+            packet = self._next(_SILENCE_S)
+        return packet is not None
+
     def hears_nothing(self) -> bool:
         """Tell whether no packet is there, nor comes within a fifth of a second."""
         return self._next(_SILENCE_S) is None
 
     def _next(self, timeout_s: float) -> bytes | None:
         readable, _, _ = select.select([self._socket], [], [], timeout_s)
-        return self._socket.recv(2048) if readable else None
+        return self._open(self._socket.recv(2048)) if readable else None
+
+    def _seal(self, packet: bytes) -> bytes:
+        return packet
+
+    def _open(self, packet: bytes) -> bytes:
+        return packet
 
 
 def recorder_answer(*recorders: RtpEndpoint) -> str:
@@ -98,17 +125,24 @@ def media_ports(sdp: str) -> list[int]:
 class AnsweredCall:
     """A call that rtpengine anchors: `caller` and `callee` can send to each other."""
 
-    def __init__(self, ng: tuple[str, int], call_id: str) -> None:
+    def __init__(
+        self,
+        ng: tuple[str, int],
+        call_id: str,
+        caller: RtpEndpoint | None = None,
+        callee: RtpEndpoint | None = None,
+    ) -> None:
         self.ng = ng
         self.call_id = call_id
-        self.caller = RtpEndpoint("caller", ssrc=0xA)
-        self.callee = RtpEndpoint("callee", ssrc=0xB)
-        tags = {"from-tag": self.caller.tag}
-        offer = self.ask("offer", sdp=self.caller.sdp(), **tags)
-        tags["to-tag"] = self.callee.tag
+        self.caller = caller or RtpEndpoint("caller", ssrc=0xA)
+        self.callee = callee or RtpEndpoint("callee", ssrc=0xB)
+        offer = self.ask(
+            "offer", sdp=self.caller.sdp(), **{"from-tag": self.caller.tag, **self.callee.wishes}
+        )
+        self.callee.hears_of(str(offer["sdp"]))
+        tags = {"from-tag": self.caller.tag, "to-tag": self.callee.tag}
         answer = self.ask("answer", sdp=self.callee.sdp(), **tags)
-        self.callee.peer = ("127.0.0.1", media_ports(str(offer["sdp"]))[0])
-        self.caller.peer = ("127.0.0.1", media_ports(str(answer["sdp"]))[0])
+        self.caller.hears_of(str(answer["sdp"]))
 
     def close(self) -> None:
         """Close the endpoints' sockets."""

@@ -22,6 +22,7 @@ from siprec.model import (
     Stream,
     StreamOrder,
 )
+from siprec.record import SECRET
 from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
 from siprec.step import HISTORY
 from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
@@ -85,6 +86,12 @@ def test_every_kind_of_action_has_a_row_with_its_fields(kind: str) -> None:
 def test_every_record_has_a_row_with_its_fields(record: Any) -> None:
     row = row_of(f"*{record.__name__}*").split("|")[2]
     assert words(row) == {field.name for field in fields(record)}
+
+
+def test_every_secret_of_a_connector_is_told() -> None:
+    (row,) = [line for line in TEXT.splitlines() if " of a *Connector* |" in line]
+    secrets = {field.name for field in fields(Connector) if field.metadata == SECRET}
+    assert words(row.split("|")[1]) == secrets
 
 
 def test_numbers_told_are_those_of_the_code() -> None:

@@ -67,7 +67,7 @@ def test_parse_takes_lf_and_no_media() -> None:
         ("o=-\r\nv=0\r\n", "does not begin with v=0"),
         ("v=1\r\n", "does not begin with v=0"),
         ("v=0\r\n\r\ns=-\r\n", "is not a line"),
-        ("v=0\r\nnonsense\r\n", "'nonsense' is not a line"),
+        ("v=0\r\nnonsense\r\n", "line 2 is not a line"),
         ("v=0\r\nM=audio\r\n", "is not a line"),
         ("v=0\r\ns=a\rb\r\n", "control character"),
         ("v=0\r\ns=\x00\r\n", "control character"),

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from siprec.errors import ConnectorError
 from siprec.model import Connector, Srs, TlsVersion
-from siprec.tls_profile import MAX_PEM_CHARS, checked_tls, expiring, tls_profile
+from siprec.tls_profile import MAX_PEM_CHARS, checked_tls, described, expiring, tls_profile
 from tests.siprec.pem import NOW_MS, certificate, ec_key, pem
 
 PLAIN = Connector(account_sid="AC1", name="c", srs=(Srs(uri="sips:srs.example"),))
@@ -182,3 +182,9 @@ def test_expiring_tells_what_ends_within_thirty_days() -> None:
         "tls_certificate: CN=client.example expires on 2030-01-30",
     ]
     assert list(expiring(soon, NOW_MS, days=28)) == ["tls_ca: CN=ca.example expired on 2029-12-31"]
+
+
+def test_described_names_each_certificate_and_its_end() -> None:
+    assert described(CLIENT + CA) == (
+        "CN=client.example until 2031-01-01; CN=ca.example until 2031-01-01"
+    )

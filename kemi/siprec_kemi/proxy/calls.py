@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from siprec.errors import SipUriError
 from siprec.inbox import Notice
-from siprec.model import Call, Party
+from siprec.model import Call, Connector, Party
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
 from siprec.sip_uri import parse_name_addr
@@ -27,6 +27,8 @@ ON_RESUME = "ksr_call_resume"
 NO_SUCH_STREAM = 31952
 NO_GATEWAY = 12200
 STORE_AWAY = 20503
+NO_RECORDER = 32011
+RETRY_AFTER_S = 30
 
 # Silence of a target is not waited out longer than its Dial, nor for ever without one.
 RING_S = 180
@@ -45,6 +47,7 @@ class Calls:
         reports: Reports,
     ) -> None:
         self._account_sid = runtime.settings.account.sid or ""
+        self._node = runtime.node
         self._route_key = bytes.fromhex(runtime.route_key)
         self._documents = documents
         self._media = media
@@ -62,10 +65,14 @@ class Calls:
         invitation = Invitation(call=call, instance=instance, notices=notices)
         ksr.on_reply(ON_REPLY)
         ksr.on_failure(ON_FAILURE)
-        if document is not None:
-            self._follow(replace(invitation, program=document.program))
-        else:
+        if document is None:
             self._route_by_default(invitation, called)
+        elif unmet := self._documents.unmet(document):
+            self._refuse_unrecorded(invitation, unmet)
+        else:
+            self._follow(
+                replace(invitation, program=document.program, tracked=document.may_end_calls)
+            )
 
     def resume(self) -> None:
         """Go on after a `<Pause>`, unless the caller gave up."""
@@ -77,14 +84,15 @@ class Calls:
     def replied(self) -> None:
         """Look at a reply to the INVITE before it goes to the caller."""
         status = ksr.number("$rs")
-        if ksr_proxy.is_natted():
-            ksr_proxy.note_real_contact()
         # Most replies ring: they need not know the call.
         has_sdp = ksr_proxy.has_sdp()
         invitation = kept() if has_sdp or 200 <= status < 300 else None
         if invitation is None:
             return
         if has_sdp:
+            if ksr_proxy.has_srtp() and not invitation.call.is_srtp:
+                invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
+                keep(invitation)
             self._media.renegotiate(invitation.instance)
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
@@ -124,8 +132,20 @@ class Calls:
             caller=_party("From", ksr.text("$ft")),
             callee=_party("To", ""),
             session_id=ksr.header("Session-ID") or None,
+            node=self._node,
             started_ms=now_ms(),
         )
+
+    def _refuse_unrecorded(self, invitation: Invitation, connector: Connector) -> None:
+        """Refuse a call that must be recorded and would not be."""
+        text = (
+            f"connector {connector.name!r} is required and none of its recorders is alive;"
+            " the call was refused with 503"
+        )
+        notice = Notice(code=NO_RECORDER, text=text)
+        ksr.append_reply_header(f"Retry-After: {RETRY_AFTER_S}\r\n")
+        invitation = replace(invitation, notices=(*invitation.notices, notice))
+        self._refuse(invitation, 503, "Service Unavailable")
 
     def _follow(self, invitation: Invitation) -> None:
         """Follow the document to its next action."""
@@ -194,7 +214,10 @@ class Calls:
 
     def _anchor(self, invitation: Invitation) -> Invitation:
         """Offer the media to rtpengine, on the first dial only, and stay on the path."""
-        call = invitation.call
+        if invitation.tracked and not ksr_proxy.track_dialog():
+            ksr.log("warning", f"{invitation.call.sid} cannot be ended by us, should it have to")
+        call = replace(invitation.call, is_srtp=ksr_proxy.has_sdp() and ksr_proxy.has_srtp())
+        invitation = replace(invitation, call=call)
         instance = self._media.offer(invitation.instance)
         if instance is not None:
             address = self._media.address(instance)

@@ -16,6 +16,7 @@ NO_MATCH = 481
 
 _PATH = "$avp(siprec_path)"
 _OFFERED = "$avp(siprec_offered)"
+_SRTP, _PLAIN = "srtp", "plain"
 
 
 class Dialogs:
@@ -28,6 +29,10 @@ class Dialogs:
 
     def request(self, method: str) -> None:
         """Relay a request that has a To tag; only on a path that we made ourselves."""
+        if ksr_proxy.is_natted():
+            ksr_proxy.note_real_contact()
+            if method == "INVITE":
+                ksr_proxy.apply_changes()
         route = ksr.header("Route").partition(">")[0]
         if not ksr_proxy.follow_route():
             self._without_route(method)
@@ -40,18 +45,11 @@ class Dialogs:
         if method != "ACK" and not ksr.new_transaction():
             return
         ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}")
-        if ksr_proxy.is_natted():
-            ksr_proxy.note_real_contact()
         # With a further Route ahead the address is that proxy's to know.
         if not ksr.is_set("$du"):
             ksr_proxy.follow_real_contact()
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
-            self._media.renegotiate(path.instance)
-            if method in OFFERS:
-                ksr.set_text(_OFFERED, "1")
-            elif method == "ACK":
-                # The offer was in the 2xx, this is its answer (RFC 3261 §13.2.1).
-                self._reports.changed(path.call_sid)
+            self._renegotiate(method, path)
         if method == "BYE":
             ksr.on_reply(ON_BYE_REPLY)
             ksr.on_failure(ON_BYE_FAILURE)
@@ -60,18 +58,26 @@ class Dialogs:
         if not ksr.relay() and method != "ACK":
             ksr.reply(500, "Server Internal Error")
 
+    def _renegotiate(self, method: str, path: Path) -> None:
+        is_srtp = ksr_proxy.has_srtp()
+        self._media.renegotiate(path.instance)
+        if method in OFFERS:
+            ksr.set_text(_OFFERED, _SRTP if is_srtp else _PLAIN)
+        elif method == "ACK":
+            # The offer was in the 2xx, this is its answer (RFC 3261 §13.2.1), of the same profile.
+            self._reports.changed(path.call_sid, is_srtp=is_srtp)
+
     def replied(self) -> None:
         """Look at a reply inside a dialog before it goes on."""
         path = _path()
         if path is None:
             return
-        if ksr_proxy.is_natted():
-            ksr_proxy.note_real_contact()
         if not ksr_proxy.has_sdp():
             return
+        is_srtp = ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP
         self._media.renegotiate(path.instance)
         if 200 <= ksr.number("$rs") < 300 and ksr.is_set(_OFFERED):
-            self._reports.changed(path.call_sid)
+            self._reports.changed(path.call_sid, is_srtp=is_srtp)
 
     def bye_replied(self) -> None:
         """Look at a reply to BYE: a final one ends the call."""

@@ -45,6 +45,14 @@ class Entrance:
         elif method != "ACK":
             self._outside_dialog(method, is_listed=is_listed)
 
+    def reply(self) -> None:
+        """Take a reply, before the handlers of its transaction do."""
+        if not ksr_proxy.is_natted():
+            return
+        ksr_proxy.note_real_contact()
+        if ksr.text("$rm") == "INVITE":
+            ksr_proxy.apply_changes()
+
     def _outside_dialog(self, method: str, *, is_listed: bool) -> None:
         if method == "OPTIONS" and ksr_proxy.is_to_us() and not ksr.text("$rU"):
             ksr.append_reply_header(f"Allow: {ALLOWED}\r\n")
@@ -66,6 +74,7 @@ class Entrance:
     def _invite(self) -> None:
         if ksr_proxy.is_natted():
             ksr_proxy.note_real_contact()
+            ksr_proxy.apply_changes()
         self._calls.invite()
 
     def _relay_plain(self) -> None:

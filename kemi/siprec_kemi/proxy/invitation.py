@@ -19,7 +19,7 @@ _REPORTED = "$avp(siprec_reported)"
 class Invitation:
     """`program` is None when nothing of the document is left; `instance` is rtpengine's.
 
-    `wait_s` is what is left of a `<Pause>`.
+    `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
     """
 
     call: Call
@@ -30,6 +30,7 @@ class Invitation:
     notices: tuple[Notice, ...] = ()
     media: bool = False
     wait_s: int = 0
+    tracked: bool = False
 
 
 def keep(invitation: Invitation) -> None:

@@ -49,9 +49,9 @@ class Reports:
             CallFailed(call=call, notices=invitation.notices, media_released=media_released),
         )
 
-    def changed(self, call_sid: str) -> None:
+    def changed(self, call_sid: str, *, is_srtp: bool) -> None:
         """Report that the media of a call was renegotiated."""
-        self._report(call_sid, CallChanged(call_sid=call_sid, at_ms=now_ms()))
+        self._report(call_sid, CallChanged(call_sid=call_sid, at_ms=now_ms(), is_srtp=is_srtp))
 
     def bye_answered(
         self, call_sid: str, *, from_tag: str, to_tag: str, status: int, media_released: bool

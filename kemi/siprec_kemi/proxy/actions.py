@@ -1,0 +1,74 @@
+"""Actions: what controllers ask of this node's proxy role, done by a process of its own."""
+
+from time import sleep
+from typing import Any
+
+from siprec.actions import Action, from_fields
+from siprec.keys import actions_key
+from siprec.record import RecordError
+from siprec.store import Client, StoreUnavailable, connect, redis_errors
+from siprec_kemi import ksr, ksr_proxy
+
+BLOCK_MS = 1_000
+REDIS_TIMEOUT_S = 3.0
+RETRY_S = 0.5
+COUNT = 100
+# Who ends a call later than that would surprise people who have long begun to talk again.
+WANTED_MS = 60_000
+
+
+def serve_actions(redis_url: str, prefix: str, node: str) -> None:
+    """Do what is asked, for ever. Runs in a process of its own."""
+    actions = Actions(connect(redis_url, timeout_s=REDIS_TIMEOUT_S), prefix, node)
+    while True:
+        if not actions.turn():
+            sleep(RETRY_S)
+
+
+class Actions:
+    """The reader of the node's action Stream."""
+
+    def __init__(self, client: Client, prefix: str, node: str) -> None:
+        self._client = client
+        self._key = actions_key(prefix, node)
+        self._after = ""
+
+    def turn(self) -> bool:
+        """Wait for entries for BLOCK_MS and carry them out; False when Redis is away."""
+        try:
+            for entry_id, fields in self._read():
+                self._after = entry_id
+                self._take(entry_id, fields)
+        except StoreUnavailable as error:
+            ksr.log("warning", f"actions wait: {error}")
+            return False
+        return True
+
+    def _read(self) -> list[tuple[str, dict[str, str]]]:
+        with redis_errors():
+            # By Redis's clock, which also made the ids: those of several nodes may differ.
+            seconds, _ = self._client.time()
+            oldest = f"{seconds * 1000 - WANTED_MS}-0"
+            after = max(self._after, oldest, key=_position)
+            reply: Any = self._client.xread({self._key: after}, count=COUNT, block=BLOCK_MS)
+        return [entry for _, entries in reply for entry in entries]
+
+    def _take(self, entry_id: str, fields: dict[str, str]) -> None:
+        try:
+            self._do(from_fields(fields))
+        except RecordError as error:
+            ksr.log("error", f"action {entry_id} is not understood: {error}")
+
+    def _do(self, action: Action) -> None:
+        dialog = (action.sip_call_id, action.from_tag, action.to_tag)
+        if ksr_proxy.end_dialog(*dialog):
+            ksr.log("info", f"{action.call_sid} ended: {action.reason}")
+        else:
+            # Over by now, or begun before this Kamailio was: its dialogs are in its memory only.
+            ksr.log("warning", f"{action.call_sid} is not known here, not ended: {action.reason}")
+
+
+def _position(entry_id: str) -> tuple[int, int]:
+    """Order the ids of a Redis Stream."""
+    ms, _, number = entry_id.partition("-")
+    return int(ms or 0), int(number or 0)
