@@ -72,15 +72,15 @@ class Controller:
         self._selector.register(self._mailbox, selectors.EVENT_READ, self._mailbox)
         self._pools = Pools(self._store, self._name, lambda: self._recorder.sessions)
         self._addresses = Addresses(runtime)
-        self._resolver = Resolver(self._mailbox.wake)
+        self._resolver = Resolver(self._mailbox.wake, self._addresses)
         self._forks = Forks(
             stream_of=self._recorder.stream,
             happen=self._happen_to_leg,
             end_call=self._end_call,
             register=self._watch_fork_socket,
         )
-        self._probes = Probes(TODO)
-        self._tls = TlsPeers(TODO)
+        self._probes = Probes()
+        self._tls = TlsPeers()
         self._srs = Srs(
             node=runtime.node,
             reach=Reach(self._addresses, self._resolver, self._tls),

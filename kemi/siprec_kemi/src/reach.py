@@ -27,7 +27,7 @@ class Reach:
         Raises:
             UnknownEdge: the edge of the URI is not configured.
         """
-        self._addresses.check_edge(target.edge)
+        self._addresses.interface_of(target.edge)
         if target.transport == "tls":
             self._tls.route(target, profile, partial(self._over_tls, go))
         else:

@@ -71,8 +71,7 @@ class Workers:
         if leg is None or not ksr.text("$tt"):
             self._refuse_stranger(method)
             return
-        stream_sid, _ = leg
-        self._ask_controller(shard_of_sid(stream_sid), method)
+        self._ask_controller(shard_of_sid(leg.stream_sid), method)
 
     def _refuse_stranger(self, method: str) -> None:
         ksr.append_reply_header(f"Allow: {ALLOW}\r\n")
@@ -116,7 +115,7 @@ class Workers:
         leg = parse_leg_call_id(reply.call_id)
         if leg is None:
             return
-        shard = shard_of_sid(leg[0])
+        shard = shard_of_sid(leg.stream_sid)
         port = self._owners.port(shard)
         if not (port and post(self._sender, port, reply)):
             self._append(shard, reply)
