@@ -38,6 +38,12 @@ _LINES = (
     "",
     "nonsense",
 )
+_KEY_BYTES = {
+    "AES_CM_128_HMAC_SHA1_80": 30,
+    "AES_CM_128_HMAC_SHA1_32": 30,
+    "AEAD_AES_256_GCM": 44,
+    "NULL_HMAC_SHA1_80": 30,
+}
 _WORDS = re.compile(r"[^\s=:|]+")
 
 Lines = list[str]
@@ -145,6 +151,14 @@ def _new_key(rng: Random, lines: Lines) -> None:
     lines[:] = [re.sub(r"inline:\S*", lambda _: f"inline:{key}", line) for line in lines]
 
 
+def _swap_crypto(rng: Random, lines: Lines) -> None:
+    """Choose another tag, or another suite with a key that fits it."""
+    suite, size = rng.choice(tuple(_KEY_BYTES.items()))
+    key = base64.b64encode(rng.randbytes(size)).decode()
+    line = f"a=crypto:{rng.randint(0, 3)} {suite} inline:{key}"
+    lines[:] = [line if old.startswith("a=crypto:") else old for old in lines]
+
+
 _MUTATORS: tuple[Callable[[Random, Lines], None], ...] = (
     _drop,
     _repeat,
@@ -159,4 +173,5 @@ _MUTATORS: tuple[Callable[[Random, Lines], None], ...] = (
     _add_media,
     _downgrade,
     _new_key,
+    _swap_crypto,
 )
