@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-from siprec.health import Load, SrsHealth, has_room, is_alive, key_in, views_by_srs
+from siprec.health import Load, SrsHealth, SrsLoad, has_room, is_alive, key_in, views_by_srs
 from siprec.model import Connector, Delivery, Srs
 
 Groups = tuple[tuple[Srs, ...], ...]
@@ -45,15 +45,15 @@ class Ranking:
 def rank(
     connector: Connector,
     healths: Mapping[str, SrsHealth],
-    loads: Iterable[Load],
+    views: Mapping[str, Collection[SrsLoad]],
     now_ms: int,
     shunned: Collection[str] = (),
 ) -> Ranking:
     """Rank the SRSs of a connector; those that are drained or full are left out.
 
-    `shunned` are URIs to which the caller's own circuit lets no call through.
+    `views` are those of all controllers (siprec.health.views_by_srs). `shunned` are URIs to
+    which the caller's own circuit lets no call through.
     """
-    views = views_by_srs(loads)
     usable: list[Srs] = []
     last_resort: list[Srs] = []
     for srs in {srs.uri: srs for srs in reversed(connector.srs)}.values():
@@ -83,7 +83,7 @@ def order_candidates(
     all open, come after all others (a parallel connector uses them only if there are no
     others); those that are drained or full do not come at all.
     """
-    return rank(connector, healths, loads, now_ms).order(turn)
+    return rank(connector, healths, views_by_srs(loads), now_ms).order(turn)
 
 
 def _by_priority(many: Iterable[Srs]) -> Groups:

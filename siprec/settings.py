@@ -42,7 +42,11 @@ class SipSettings:
 class SrcSettings:
     """The SRC role: the sockets toward recorders, and how many controllers share the shards."""
 
-    listen: tuple[str, ...] = ("udp:127.0.0.1:5070", "tcp:127.0.0.1:5070")
+    listen: tuple[str, ...] = (
+        "udp:127.0.0.1:5070",
+        "tcp:127.0.0.1:5070",
+        "tls:127.0.0.1:5071",
+    )
     advertise: str | None = None
     workers: int = 2
     controllers: int = 2
@@ -176,7 +180,9 @@ class Runtime:
     Record-Route parameter, so that only dialogs that came through us are relayed.
     `secret_key_file` holds the keys of siprec.vault ("": they stand in $SIPREC_SECRET_KEYS).
     `tls_proxies` are those toward recorders; `src_inside` (`HOST:PORT`, UDP) is where the SRC
-    role talks with them, and `tls_loaded` a file with the names of the profiles they know.
+    role talks with them, and `tls_loaded` a file with the names of the profiles they know, one
+    a line. `sip_inside` is where the proxy role hears the TLS proxy of `[sip]`. They are empty
+    without a `tls:` socket.
     """
 
     settings: Settings
@@ -185,4 +191,5 @@ class Runtime:
     secret_key_file: str = ""
     tls_proxies: tuple[TlsProxy, ...] = ()
     src_inside: str = ""
+    sip_inside: str = ""
     tls_loaded: str = ""

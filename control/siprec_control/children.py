@@ -20,11 +20,15 @@ _READS_PER_TURN = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What is started under which name. `environment` overrides ours; None unsets."""
+    """What is started under which name. `environment` overrides ours; None unsets.
+
+    The run goes on without one that `may_die`: it is started again, however often.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str | None] = field(default_factory=dict)
+    may_die: bool = False
 
 
 class Child:

@@ -48,6 +48,12 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "port_min": values.whole(1024, 65534),
         "port_max": values.whole(1025, 65535),
     },
+    "tls": {
+        "certificate": values.text_value,
+        "private_key": values.text_value,
+        "client_ca": values.text_value,
+    },
+    "secrets": {"key_file": values.text_value},
     "account": {"sid": values.account_sid, "token_file": values.text_value},
     "limits": {
         "tracks_per_call": values.whole(1, 64),
@@ -56,6 +62,19 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
     },
     "log": {"level": values.choice(LogLevel), "format": values.choice(LogFormat)},
 }
+
+EDGES = "edges"
+EDGE_RULES: Mapping[str, values.Check] = {
+    "listen": values.many(values.listen, at_least=1),
+    "advertise": values.host_port_optional,
+    "media": values.media,
+    "interface": values.logical_name,
+}
+# What rtpengine calls an interface without a name, and the command line what is no edge.
+DEFAULT_EDGE = "default"
+
+_EDGE_NAME = re.compile(r"[A-Za-z0-9-]{1,32}")
+_WILDCARDS = ("0.0.0.0", "::")
 
 
 def load_settings(named: str | None) -> Settings:
@@ -89,7 +108,7 @@ def config_path(named: str | None) -> Path | None:
 def read_settings(path: Path) -> Settings:
     """Read and check one settings file.
 
-    `account.token_file` comes back relative to the file's own folder.
+    Files that it names are relative to its own folder.
 
     Raises:
         ConfigError: unreadable, not TOML, or a key or value is wrong.
@@ -103,12 +122,25 @@ def read_settings(path: Path) -> Settings:
         raise ConfigError(path, 0, "", f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(path, data[: error.start].count(b"\n") + 1, "", "not UTF-8") from error
-    settings = parse_settings(text, path)
-    token_file = settings.account.token_file
-    if token_file is None:
-        return settings
-    absolute = str(path.resolve().parent / token_file)
-    return replace(settings, account=replace(settings.account, token_file=absolute))
+    return _from_folder(parse_settings(text, path), path.resolve().parent)
+
+
+def _from_folder(settings: Settings, folder: Path) -> Settings:
+    def absolute(file: str | None) -> str | None:
+        return None if file is None else str(folder / file)
+
+    tls = settings.tls
+    return replace(
+        settings,
+        account=replace(settings.account, token_file=absolute(settings.account.token_file)),
+        secrets=replace(settings.secrets, key_file=absolute(settings.secrets.key_file)),
+        tls=replace(
+            tls,
+            certificate=absolute(tls.certificate),
+            private_key=absolute(tls.private_key),
+            client_ca=absolute(tls.client_ca),
+        ),
+    )
 
 
 def parse_settings(text: str, path: Path) -> Settings:
@@ -126,28 +158,50 @@ def parse_settings(text: str, path: Path) -> Settings:
     def wrong(key: str, why: str) -> ConfigError:
         return ConfigError(path, lines.get(key, 0), key, why)
 
-    checked: dict[str, dict[str, object]] = {}
+    checked: dict[str, object] = {}
     for section, table in plain.items():
+        if section == EDGES:
+            checked[EDGES] = _check_edges(table, lines, wrong)
+            continue
         if section not in RULES:
-            raise wrong(section, f"unknown section{_meant(section, RULES)}")
+            raise wrong(section, f"unknown section{_meant(section, {**RULES, EDGES: EDGE_RULES})}")
         if not isinstance(table, dict):
             raise wrong(section, "is not a table")
-        checked[section] = _check_section(section, table, wrong)
+        checked[section] = _check_section(section, RULES[section], table, wrong)
     settings = from_plain(Settings, checked)
     _check_together(settings, lines, wrong)
     return settings
 
 
-def _check_section(section: str, table: dict[str, Any], wrong: Wrong) -> dict[str, object]:
+def _check_section(
+    section: str, rules: Mapping[str, values.Check], table: dict[str, Any], wrong: Wrong
+) -> dict[str, object]:
     checked: dict[str, object] = {}
     for key, value in table.items():
-        rule = RULES[section].get(key)
+        rule = rules.get(key)
         if rule is None:
-            raise wrong(f"{section}.{key}", f"unknown key{_meant(key, RULES[section])}")
+            raise wrong(f"{section}.{key}", f"unknown key{_meant(key, rules)}")
         try:
             checked[key] = rule(value)
         except ValueError as error:
             raise wrong(f"{section}.{key}", str(error)) from None
+    return checked
+
+
+def _check_edges(edges: object, lines: Mapping[str, int], wrong: Wrong) -> list[dict[str, object]]:
+    """Check `[edges.NAME]` tables; the records that come back hold their names."""
+    if not isinstance(edges, dict) or not all(isinstance(each, dict) for each in edges.values()):
+        raise wrong("edges", "holds something else than tables: write [edges.NAME]")
+    checked = []
+    for name, table in edges.items():
+        section = f"edges.{name}"
+        if not _EDGE_NAME.fullmatch(name) or name == DEFAULT_EDGE:
+            why = f"must be of letters, digits and '-', 32 at most, and not {DEFAULT_EDGE!r}"
+            raise wrong(section, why)
+        if "listen" not in table:
+            error = wrong(f"{section}.listen", "is missing")
+            raise ConfigError(error.file, lines.get(section, 0), error.key, error.why)
+        checked.append({"name": name, **_check_section(section, EDGE_RULES, table, wrong)})
     return checked
 
 
@@ -156,10 +210,39 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
     if high - low < 15:
         key = "rtpengine.port_max" if "rtpengine.port_max" in lines else "rtpengine.port_min"
         raise wrong(key, f"{low} to {high} leaves fewer than 16 ports")
-    for listen in settings.src.listen:
-        if listen in settings.sip.listen:
-            key, other = ("src.listen", "sip") if "src.listen" in lines else ("sip.listen", "src")
-            raise wrong(key, f"{listen} is [{other}] listen's already")
+    if (settings.tls.certificate is None) != (settings.tls.private_key is None):
+        given = "certificate" if settings.tls.certificate else "private_key"
+        missing = "private_key" if settings.tls.certificate else "certificate"
+        raise wrong(f"tls.{given}", f"needs {missing} beside it")
+    for edge in settings.edges:
+        if edge.media is not None and settings.rtpengine.ng:
+            why = "is for the embedded rtpengine; of those in [rtpengine] ng name the interface"
+            raise wrong(f"edges.{edge.name}.media", why)
+    if all(item.startswith("tls:") for item in settings.sip.listen):
+        raise wrong("sip.listen", "needs a udp: or tcp: socket, from which calls go out")
+    _check_sockets(settings, lines, wrong)
+
+
+def _check_sockets(settings: Settings, lines: Mapping[str, int], wrong: Wrong) -> None:
+    """Refuse a socket that stands twice, and one for TLS that no peer could be told."""
+    places: list[tuple[str, tuple[str, ...], str | None]] = [
+        ("sip", settings.sip.listen, settings.sip.advertise),
+        ("src", settings.src.listen, settings.src.advertise),
+        *((f"edges.{edge.name}", edge.listen, edge.advertise) for edge in settings.edges),
+    ]
+    taken: dict[tuple[bool, str, int], str] = {}
+    for section, listen, advertise in places:
+        key = f"{section}.listen"
+        for item in listen:
+            transport, host, port = values.parse_listen(item)
+            if transport == "tls" and host in _WILDCARDS and advertise is None:
+                raise wrong(key, f"{item} needs advertise: peers are told where")
+            # TLS has the ports of TCP.
+            place = (transport == "udp", host, port)
+            if (other := taken.get(place)) is not None:
+                blamed, other = (section, other) if key in lines else (other, section)
+                raise wrong(f"{blamed}.listen", f"{item} is [{other}] listen's already")
+            taken[place] = section
 
 
 def _meant(word: str, known: Mapping[str, object]) -> str:

@@ -21,6 +21,11 @@ class Layout:
         return self.home / "kamailio.cfg"
 
     @property
+    def kamailio_tls_cfg(self) -> Path:
+        """Give the configuration of the TLS proxies."""
+        return self.home / "kamailio-tls.cfg"
+
+    @property
     def kemi(self) -> Path:
         """Give the folder of the scripts that run inside Kamailio."""
         return self.home / "kemi"

@@ -24,7 +24,7 @@ class Post:
         self._folder = folder
         self._log = log
         self._selector = selector
-        self._restarts = Restarts()
+        self._restarts = Restarts(patient=program.may_die)
         self._started_s = 0.0
 
     def start(self) -> None:

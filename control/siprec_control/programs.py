@@ -3,15 +3,13 @@
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from siprec.settings import LogLevel, Runtime
+from siprec.settings import LogLevel, Runtime, Settings, SipSettings, SrcSettings
 from siprec_control.children import Program
 from siprec_control.layout import Layout
 from siprec_control.runtime import Plan
-from siprec_control.values import parse_listen, split_host_port
+from siprec_control.tls_proxies import KAMAILIO, kamailio_listen, tls_command, without_tls
 
-KAMAILIO = "/usr/sbin/kamailio"
 RTPENGINE = "/usr/bin/rtpengine"
 REDIS_SERVER = "/usr/bin/redis-server"
 
@@ -21,6 +19,8 @@ _KAMAILIO_LEVEL = {
     LogLevel.WARNING: 0,
     LogLevel.ERROR: -1,
 }
+# At INFO it would log each line of tls.cfg, again and again.
+_TLS_LEVEL = {**_KAMAILIO_LEVEL, LogLevel.INFO: 1}
 # Level 5 logs every call, 6 every NG command, 7 would log SDP with its keys.
 _RTPENGINE_LEVEL = {
     LogLevel.DEBUG: 6,
@@ -68,15 +68,21 @@ def kamailio_defines(role: Role, runtime: Runtime, layout: Layout) -> dict[str, 
 def kamailio_command(role: Role, runtime: Runtime, layout: Layout, run: Path) -> list[str]:
     """Build the command line of one role; `run` is its folder for sockets and the pid file."""
     settings = runtime.settings
-    sip: Any = settings.sip if role is Role.PROXY else settings.src
+    sip: SipSettings | SrcSettings = settings.sip if role is Role.PROXY else settings.src
     # 2.5 times the CPU with Debian's default allocator: hence -x fm -X fm.
     command = [KAMAILIO, "-DD", "-E", "-x", "fm", "-X", "fm", "-m", "128", "-M", "16"]
     command += ["-f", str(layout.kamailio_cfg)]
     for name, value in kamailio_defines(role, runtime, layout).items():
         command += ["-A", _define(name, value)]
     command += ["-n", str(sip.workers)]
-    for listen in sip.listen:
-        command += ["-l", _listen(listen, sip.advertise)]
+    for listen in without_tls(sip.listen):
+        command += ["-l", kamailio_listen(listen, sip.advertise)]
+    for edge in settings.edges if role is Role.SRC else ():
+        for listen in without_tls(edge.listen):
+            command += ["-l", kamailio_listen(listen, edge.advertise)]
+    # Last: the sockets before it are tried first for what has no socket of its own.
+    if inside := runtime.sip_inside if role is Role.PROXY else runtime.src_inside:
+        command += ["-l", f"udp:{inside}"]
     return [*command, "-Y", str(run), "-P", str(run / "kamailio.pid")]
 
 
@@ -86,13 +92,26 @@ def rtpengine_command(runtime: Runtime, layout: Layout, run: Path) -> list[str]:
     return [
         RTPENGINE,
         f"--config-file={layout.rtpengine_conf}",
-        *(f"--interface={interface}" for interface in settings.interface.split(",")),
+        *(f"--interface={interface}" for interface in interfaces(runtime.settings)),
         f"--listen-ng={settings.ng[0]}",
         f"--port-min={settings.port_min}",
         f"--port-max={settings.port_max}",
         f"--log-level={_RTPENGINE_LEVEL[runtime.settings.log.level]}",
         f"--pidfile={run / 'rtpengine.pid'}",
     ]
+
+
+def interfaces(settings: Settings) -> list[str]:
+    """List the interfaces of the embedded rtpengine: the default one, then those of edges.
+
+    An edge without media of its own has the addresses of the default one, under its name.
+    """
+    found = settings.rtpengine.interface.split(",")
+    addresses = [each.rpartition("/")[2] for each in found]
+    for edge in settings.edges:
+        own = edge.media.split(",") if edge.media is not None else addresses
+        found += [f"{edge.interface or edge.name}/{address}" for address in own]
+    return found
 
 
 def redis_command(socket: Path, folder: Path, level: LogLevel) -> list[str]:
@@ -117,7 +136,7 @@ def redis_command(socket: Path, folder: Path, level: LogLevel) -> list[str]:
 
 
 def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
-    """List what is started first (Redis, rtpengine) and what then (both Kamailios)."""
+    """List what is started first (Redis, rtpengine) and what then (all Kamailios)."""
     runtime = plan.runtime
     environment = kamailio_environment(plan, layout)
     below: list[Program] = []
@@ -137,7 +156,23 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
         )
         for role in (Role.SRC, Role.PROXY)
     ]
-    return below, above
+    return below, [*above, *tls_programs(plan, layout)]
+
+
+def tls_programs(plan: Plan, layout: Layout) -> list[Program]:
+    """List the TLS proxies, and what feeds them; none when there is no `tls:` socket."""
+    if plan.tls is None:
+        return []
+    found = []
+    level = _TLS_LEVEL[plan.runtime.settings.log.level]
+    for index, outside in enumerate(plan.tls.outsides):
+        run = plan.sockets / outside.name
+        command = tls_command(plan.tls, index, layout.kamailio_tls_cfg, run, level)
+        found.append(Program(name=outside.name, command=command, may_die=True))
+    python = str(layout.venv / "bin" / "python")
+    command = [python, "-m", "siprec_control.tls_watch", str(plan.state.runtime)]
+    command += [str(plan.tls.folder), *plan.tls.insides]
+    return [*found, Program(name="tls-watch", command=command, may_die=True)]
 
 
 def kamailio_environment(plan: Plan, layout: Layout) -> dict[str, str | None]:
@@ -158,11 +193,3 @@ def _define(name: str, value: int | str | None) -> str:
     if value is None:
         return name
     return f"{name}={value}" if isinstance(value, int) else f'{name}="{value}"'
-
-
-def _listen(listen: str, advertise: str | None) -> str:
-    if advertise is None:
-        return listen
-    host, port = split_host_port(advertise)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{listen}/{shown}:{port or parse_listen(listen).port}"

@@ -17,6 +17,7 @@ from siprec.keys import ShardKeys
 from siprec.settings import Runtime
 from siprec.sids import SHARDS
 from siprec.store import StoreUnavailable, connect, redis_errors
+from siprec_control.tls_proxies import without_tls
 from siprec_control.values import Endpoint, parse_listen, split_host_port
 
 ASK_S = 0.4
@@ -79,8 +80,11 @@ def _answer(probe: Probe) -> str | None:
         return f"{type(error).__name__}: {error}"
 
 
-def probes(runtime: Runtime) -> tuple[list[Probe], list[Probe]]:
-    """List what must hold before Kamailio is started, and what before a call is placed."""
+def probes(runtime: Runtime, insides: Sequence[str] = ()) -> tuple[list[Probe], list[Probe]]:
+    """List what must hold before Kamailio is started, and what before a call is placed.
+
+    `insides` (`HOST:PORT`) are those of the TLS proxies.
+    """
     settings = runtime.settings
     below = [Probe(name="Redis", ask=lambda: ask_redis(settings.redis.url or ""))]
     for address in settings.rtpengine.ng:
@@ -90,6 +94,9 @@ def probes(runtime: Runtime) -> tuple[list[Probe], list[Probe]]:
         Probe(name=f"proxy at {listen}", ask=lambda: ask_sip(parse_listen(listen))),
         Probe(name="controllers", ask=LeaseWatch(runtime).ask),
     ]
+    for inside in insides:
+        ask = partial(ask_sip, parse_listen(f"udp:{inside}"))
+        above.append(Probe(name=f"TLS proxy at {inside}", ask=ask))
     return below, above
 
 
@@ -157,36 +164,49 @@ class LeaseWatch:
 
 
 def sip_probe_address(listen: Sequence[str]) -> str:
-    """Choose the socket that is asked with OPTIONS: the first UDP one, else the first."""
-    return next((item for item in listen if item.startswith("udp:")), listen[0])
+    """Choose the socket that is asked with OPTIONS: the first UDP one, else the first TCP one."""
+    own = without_tls(listen)
+    return next((item for item in own if item.startswith("udp:")), own[0])
 
 
 def ask_sip(endpoint: Endpoint) -> str | None:
     """Probe a SIP socket with OPTIONS; anything but a 200 is missing something."""
-    transport, host, port = endpoint
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
-    with socket.socket(family, kind) as channel:
-        channel.settimeout(ASK_S)
-        try:
-            channel.connect((host, port))
-            channel.send(_options(transport, host, port, channel.getsockname()[1]))
-            status = channel.recv(65536).split(b"\r\n", 1)[0].decode(errors="replace")
-        except OSError as error:
-            return f"does not answer OPTIONS: {error}"
+    try:
+        status = sip_status(endpoint)
+    except OSError as error:
+        return f"does not answer OPTIONS: {error}"
     return None if status.startswith("SIP/2.0 200 ") else f"answers OPTIONS with {status!r}"
 
 
-def _options(transport: str, host: str, port: int, own_port: int) -> bytes:
+def sip_status(endpoint: Endpoint, *, user: str = "", within_s: float = ASK_S) -> str:
+    """Send OPTIONS to a SIP socket itself; give the first line of the answer.
+
+    Raises:
+        OSError: nobody is there (ConnectionRefusedError), or does not answer (TimeoutError).
+    """
+    transport, host, port = endpoint
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    endpoint = Endpoint(transport, host, port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
+    with socket.socket(family, kind) as channel:
+        channel.settimeout(within_s)
+        channel.connect((host, port))
+        channel.send(_options(endpoint, user, channel.getsockname()[1]))
+        return channel.recv(65536).split(b"\r\n", 1)[0].decode(errors="replace")
+
+
+def _options(endpoint: Endpoint, user: str, own_port: int) -> bytes:
+    transport, host, port = endpoint
     shown = f"[{host}]" if ":" in host else host
+    place = f"{user}@{shown}" if user else shown
     unique = uuid4().hex
     lines = (
-        f"OPTIONS sip:{shown}:{port};transport={transport} SIP/2.0",
+        f"OPTIONS sip:{place}:{port};transport={transport} SIP/2.0",
         f"Via: SIP/2.0/{transport.upper()} {shown}:{own_port};rport;branch=z9hG4bK{unique}",
         "Max-Forwards: 70",
         f"From: <sip:ready@{shown}>;tag={unique[:8]}",
-        f"To: <sip:{shown}:{port}>",
+        f"To: <sip:{place}:{port}>",
         f"Call-ID: {unique}",
         "CSeq: 1 OPTIONS",
         "Content-Length: 0",

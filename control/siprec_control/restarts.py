@@ -9,8 +9,12 @@ MAX_DEATHS = 3
 
 @dataclass(slots=True, kw_only=True)
 class Restarts:
-    """The deaths of one child. `count` restarts were made since it last lived a minute."""
+    """The deaths of one child. `count` restarts were made since it last lived a minute.
 
+    One that is `patient` never gives up.
+    """
+
+    patient: bool = False
     count: int = 0
     deaths_s: list[float] = field(default_factory=list)
 
@@ -20,7 +24,7 @@ class Restarts:
         Three deaths within a minute are one too many.
         """
         self.deaths_s = [at for at in self.deaths_s if now_s - at < WINDOW_S] + [now_s]
-        if len(self.deaths_s) >= MAX_DEATHS:
+        if len(self.deaths_s) >= MAX_DEATHS and not self.patient:
             return None
         if lived_s >= WINDOW_S:
             self.count = 0

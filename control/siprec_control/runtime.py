@@ -10,9 +10,13 @@ from urllib.parse import quote
 
 from siprec.settings import Runtime, Settings
 from siprec_control.errors import StateError
-from siprec_control.ports import free_udp_port
+from siprec_control.ports import free_udp_ports
 from siprec_control.secret_keys import resolve_key_file
 from siprec_control.state import StateFolder, write_private, write_runtime
+from siprec_control.tls_certificate import resolve_tls
+from siprec_control.tls_profiles import LOADED
+from siprec_control.tls_proxies import LOOPBACK, TlsPlan, outsides, runtime_proxies
+from siprec_control.values import split_host_port
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 
@@ -30,7 +34,7 @@ class Plan:
     """What one `siprec run` runs. The embedded processes are those we start ourselves.
 
     `redis_socket` is None when `redis.url` is set; `embeds_rtpengine` is False when
-    `rtpengine.ng` lists instances.
+    `rtpengine.ng` lists instances. `tls` is None without a `tls:` socket.
     """
 
     runtime: Runtime
@@ -38,21 +42,26 @@ class Plan:
     sockets: Path
     redis_socket: Path | None
     embeds_rtpengine: bool
+    tls: TlsPlan | None = None
 
 
 def resolve(settings: Settings, state: StateFolder) -> Plan:
     """Decide what is open in the settings, keep it in the state folder, write runtime.json.
 
-    The caller holds the folder's lock, and removes runtime.json when the stack has ended.
+    The caller holds the folder's lock, and removes runtime.json, sockets and secrets when the
+    stack has ended.
 
     Raises:
         StateError: a file of the state folder cannot be read or written.
+        StartError: a certificate of the operator's cannot be used.
     """
     sockets = state.sockets()
     account = resolve_account(settings, state)
     redis_socket = sockets / "redis.sock" if settings.redis.url is None else None
     url = settings.redis.url or f"unix://{quote(str(redis_socket))}"
-    ng = settings.rtpengine.ng or (f"127.0.0.1:{free_udp_port('127.0.0.1')}",)
+    found = outsides(settings)
+    ng_port, src_port, sip_port, *ports = free_udp_ports(LOOPBACK, 3 + len(found))
+    ng = settings.rtpengine.ng or (f"{LOOPBACK}:{ng_port}",)
     runtime = Runtime(
         settings=replace(
             settings,
@@ -64,13 +73,46 @@ def resolve(settings: Settings, state: StateFolder) -> Plan:
         route_key=_route_key(state),
         secret_key_file=resolve_key_file(settings, state),
     )
+    tls = None
+    if found:
+        tls = TlsPlan(
+            folder=state.secrets(),
+            outsides=tuple(found),
+            insides=tuple(f"{LOOPBACK}:{port}" for port in ports),
+            src_inside=f"{LOOPBACK}:{src_port}",
+            sip_inside=f"{LOOPBACK}:{sip_port}",
+            callers=settings.sip.allow,
+        )
+        runtime = _with_tls(runtime, tls, state)
     write_runtime(state, runtime)
     return Plan(
+        tls=tls,
         runtime=runtime,
         state=state,
         sockets=sockets,
         redis_socket=redis_socket,
         embeds_rtpengine=not settings.rtpengine.ng,
+    )
+
+
+def _with_tls(runtime: Runtime, tls: TlsPlan, state: StateFolder) -> Runtime:
+    """Let the roles know their TLS proxies, and the TLS proxies their certificate."""
+    settings = runtime.settings
+    hosts = [split_host_port(each.shown)[0] for each in tls.outsides]
+    shown = resolve_tls(settings.tls, state, hosts)
+    proxies = runtime_proxies(tls.outsides, tls.insides)
+    allow = settings.sip.allow
+    takes_calls = any(each.is_for_calls for each in tls.outsides)
+    # Who may call is decided by the TLS proxy; what comes out of it may.
+    if takes_calls and f"{LOOPBACK}/32" not in allow:
+        allow = (*allow, f"{LOOPBACK}/32")
+    return replace(
+        runtime,
+        settings=replace(settings, tls=shown, sip=replace(settings.sip, allow=allow)),
+        tls_proxies=proxies,
+        src_inside=tls.src_inside if proxies else "",
+        sip_inside=tls.sip_inside if takes_calls else "",
+        tls_loaded=str(tls.folder / LOADED),
     )
 
 

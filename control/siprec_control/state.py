@@ -15,6 +15,9 @@ from siprec_control.errors import NoStack, StateError
 
 DEFAULT_FOLDER = "siprec-state"
 
+# A file system in memory, on every Linux.
+_MEMORY = "/dev/shm"
+
 # A path of a unix socket holds 107 bytes; the longest name below the folder is Kamailio's.
 _MAX_SOCKET_FOLDER_BYTES = 80
 
@@ -29,7 +32,9 @@ class StateFolder:
         self.account = path / "account.json"
         self.route_key = path / "route_key"
         self.redis = path / "redis"
+        self.tls = path / "tls.pem"
         self._sockets_note = path / "sockets"
+        self._secrets_note = path / "secrets"
 
     def sockets(self) -> Path:
         """Give the folder of unix sockets and pid files, made when it is not there.
@@ -45,27 +50,51 @@ class StateFolder:
             if len(os.fsencode(inside)) <= _MAX_SOCKET_FOLDER_BYTES:
                 inside.mkdir(mode=0o700, exist_ok=True)
                 return inside
-            remembered = self._remembered_sockets()
-            if remembered is None:
-                remembered = Path(tempfile.mkdtemp(prefix="siprec-"))
-                write_private(self._sockets_note, str(remembered))
-            return remembered
+            return _remembered(self._sockets_note) or _make(self._sockets_note, None)
 
-    def remove_sockets(self) -> None:
-        """Remove the folder that `sockets` gave, after the last process has ended."""
-        remembered = self._remembered_sockets()
-        shutil.rmtree(remembered or self.path / "run", ignore_errors=True)
-        self._sockets_note.unlink(missing_ok=True)
+    def secrets(self) -> Path:
+        """Give a folder for what must not be on a disk, mode 0700, made when it is not there.
 
-    def _remembered_sockets(self) -> Path | None:
-        try:
-            folder = Path(self._sockets_note.read_text())
-            status = folder.lstat()
-        except OSError:
-            return None
-        # Another user may have taken the name since a reboot emptied the temporary folder.
-        ours = folder.is_dir() and status.st_uid == os.geteuid() and status.st_mode & 0o777 == 0o700
-        return folder if ours else None
+        It is in memory where the system has room for that, else beside the sockets. The state
+        folder remembers it, so that a start after a crash finds and later removes it.
+
+        Raises:
+            StateError: the folder cannot be made.
+        """
+        with _explained(self.path):
+            if (remembered := _remembered(self._secrets_note)) is not None:
+                return remembered
+            runtime = os.environ.get("XDG_RUNTIME_DIR")
+            for parent in filter(None, (_MEMORY, runtime)):
+                if os.access(parent, os.W_OK | os.X_OK) and Path(parent).is_dir():
+                    return _make(self._secrets_note, parent)
+            return _make(self._secrets_note, str(self.sockets()))
+
+    def remove_folders(self) -> None:
+        """Remove what `sockets` and `secrets` gave, after the last process has ended."""
+        for note in (self._secrets_note, self._sockets_note):
+            if (remembered := _remembered(note)) is not None:
+                shutil.rmtree(remembered, ignore_errors=True)
+            note.unlink(missing_ok=True)
+        shutil.rmtree(self.path / "run", ignore_errors=True)
+
+
+def _make(note: Path, parent: str | None) -> Path:
+    """Make a folder for us alone, and write down which."""
+    folder = Path(tempfile.mkdtemp(prefix="siprec-", dir=parent))
+    write_private(note, str(folder))
+    return folder
+
+
+def _remembered(note: Path) -> Path | None:
+    try:
+        folder = Path(note.read_text())
+        status = folder.lstat()
+    except OSError:
+        return None
+    # Another user may have taken the name since a reboot emptied the temporary folder.
+    ours = folder.is_dir() and status.st_uid == os.geteuid() and status.st_mode & 0o777 == 0o700
+    return folder if ours else None
 
 
 def state_folder(named: str | None) -> StateFolder:

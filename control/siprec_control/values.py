@@ -16,11 +16,12 @@ Choice = TypeVar("Choice", bound=StrEnum)
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{0,64}")
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
+_LOGICAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _INTERFACE = re.compile(r"(?:[A-Za-z0-9_-]+/)?([^!]+)(?:!(.+))?")
 
 
 class Endpoint(NamedTuple):
-    """A place to listen on or send to. `host` has no brackets; `transport` is udp or tcp."""
+    """A place to listen on or send to. `host` has no brackets; `transport` is udp, tcp or tls."""
 
     transport: str
     host: str
@@ -28,14 +29,14 @@ class Endpoint(NamedTuple):
 
 
 def parse_listen(text: str) -> Endpoint:
-    """Split `udp:HOST:PORT` or `tcp:HOST:PORT`; HOST is an IP address, IPv6 in brackets.
+    """Split `udp:HOST:PORT`, `tcp:` or `tls:`; HOST is an IP address, IPv6 in brackets.
 
     Raises:
         ValueError: another shape, a host name, or a port outside 1..65535.
     """
     transport, colon, rest = text.partition(":")
-    if not colon or transport not in ("udp", "tcp"):
-        raise ValueError(f"{text!r} is not udp:HOST:PORT or tcp:HOST:PORT")
+    if not colon or transport not in ("udp", "tcp", "tls"):
+        raise ValueError(f"{text!r} is not udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT")
     host, port = split_host_port(rest, what=text)
     if port is None:
         raise ValueError(f"{text!r} has no port")
@@ -142,7 +143,7 @@ def many(
 
 
 def listen(value: object) -> str:
-    """Accept `udp:HOST:PORT` or `tcp:HOST:PORT`."""
+    """Accept `udp:HOST:PORT`, `tcp:HOST:PORT` or `tls:HOST:PORT`."""
     text = text_value(value)
     parse_listen(text)
     return text
@@ -186,6 +187,22 @@ def interface(value: object) -> str:
         match = _INTERFACE.fullmatch(each)
         if not match or not all(is_ip(ip) for ip in match.groups() if ip is not None):
             raise ValueError(f"{each!r} is not [NAME/]IP[!ADVERTISED_IP]")
+    return text
+
+
+def media(value: object) -> str:
+    """Accept `IP[!ADVERTISED_IP]`, or several with commas between."""
+    text = interface(value)
+    if "/" in text:
+        raise ValueError(f"{text!r} has a name: it is that of the edge")
+    return text
+
+
+def logical_name(value: object) -> str:
+    """Accept the name of a logical interface of rtpengine."""
+    text = text_value(value)
+    if not _LOGICAL.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name of letters, digits, '_' and '-'")
     return text
 
 

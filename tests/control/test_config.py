@@ -5,21 +5,28 @@ from pathlib import Path
 
 import pytest
 
-from siprec.settings import LogFormat, LogLevel, Settings
-from siprec_control.config import RULES, load_settings, parse_settings, read_settings
+from siprec.settings import EdgeSettings, LogFormat, LogLevel, Settings, TlsSettings
+from siprec_control.config import (
+    EDGE_RULES,
+    EDGES,
+    RULES,
+    load_settings,
+    parse_settings,
+    read_settings,
+)
 from siprec_control.errors import ConfigError
 
 FILE = Path("siprec.toml")
 
 EVERYTHING = """
 [sip]
-listen = ["udp:192.0.2.1:5060", "tcp:[2001:db8::1]:5060"]
+listen = ["udp:192.0.2.1:5060", "tcp:[2001:db8::1]:5060", "tls:192.0.2.1:5061"]
 advertise = "sip.example.com:5080"
 workers = 8
 allow = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"]
 request_uri_routing = true
 [src]
-listen = ["tcp:[::1]:5070"]
+listen = ["tcp:[::1]:5070", "tls:[::1]:5071"]
 advertise = "[2001:db8::2]"
 workers = 3
 controllers = 4
@@ -33,6 +40,18 @@ ng = ["127.0.0.1:2223", "[::1]:2224"]
 interface = "pub/192.0.2.1!198.51.100.1"
 port_min = 20000
 port_max = 20999
+[edges.ashburn]
+listen = ["udp:192.0.2.2:5070", "tls:192.0.2.2:5071"]
+advertise = "198.51.100.2"
+interface = "ash"
+[edges.eu-1]
+listen = ["tcp:192.0.2.3:5070"]
+[tls]
+certificate = "tls.pem"
+private_key = "/etc/siprec/tls.key"
+client_ca = "clients.pem"
+[secrets]
+key_file = "keys"
 [account]
 sid = "AC0123456789abcdef0123456789abcdef"
 token_file = "/etc/siprec/token"
@@ -49,7 +68,10 @@ BAD = [
     ("sip.listen", '"udp:127.0.0.1:5060"', "is not a list"),
     ("sip.listen", "[]", "needs at least one item"),
     ("sip.listen", "[5060]", "5060 is not a string"),
-    ("sip.listen", '["tls:127.0.0.1:5061"]', "is not udp:HOST:PORT or tcp:HOST:PORT"),
+    ("sip.listen", '["sctp:127.0.0.1:5061"]', "is not udp:HOST:PORT, tcp:HOST:PORT or tls:"),
+    ("sip.listen", '["tls:127.0.0.1:5061"]', "needs a udp: or tcp: socket"),
+    ("sip.listen", '["udp:[::]:5060", "tls:[::]:5061"]', "tls:[::]:5061 needs advertise"),
+    ("sip.listen", '["tcp:127.0.0.1:1", "tls:127.0.0.1:1"]', "is [sip] listen's already"),
     ("sip.listen", '["udp:127.0.0.1"]', "has no port"),
     ("sip.listen", '["udp:127.0.0.1:0"]', "'0' is not a port"),
     ("sip.listen", '["udp:127.0.0.1:65536"]', "'65536' is not a port"),
@@ -70,6 +92,7 @@ BAD = [
     ("sip.request_uri_routing", '"yes"', "'yes' is not true or false"),
     ("src.listen", "{}", "a table is not a list"),
     ("src.listen", '["tcp:127.0.0.1:5060"]', "is [sip] listen's already"),
+    ("src.listen", '["tls:127.0.0.1:5060"]', "is [sip] listen's already"),
     ("src.advertise", '"[::1"', "wrong IPv6 address"),
     ("src.workers", "-1", "-1 is not in 1..64"),
     ("src.controllers", '"2"', "'2' is not a whole number"),
@@ -93,6 +116,11 @@ BAD = [
     ("rtpengine.port_max", "70000", "70000 is not in 1025..65535"),
     ("rtpengine.port_max", "30001", "30000 to 30001 leaves fewer than 16 ports"),
     ("rtpengine.port_min", "39999", "39999 to 39999 leaves fewer than 16 ports"),
+    ("tls.certificate", '"x.pem"', "needs private_key beside it"),
+    ("tls.certificate", "1", "1 is not a string"),
+    ("tls.private_key", '"x.pem"', "needs certificate beside it"),
+    ("tls.client_ca", '""', "is empty"),
+    ("secrets.key_file", "[]", "a list is not a string"),
     ("account.sid", '"AC123"', "is not AC and 32 lower-case hex digits"),
     ("account.token_file", "3", "3 is not a string"),
     ("account.token_file", r'"a\u0000"', "holds a control character"),
@@ -110,7 +138,7 @@ def test_empty_file_gives_the_defaults() -> None:
 
 def test_every_key_is_accepted_and_kept() -> None:
     settings = parse_settings(EVERYTHING, FILE)
-    assert settings.sip.listen == ("udp:192.0.2.1:5060", "tcp:[2001:db8::1]:5060")
+    assert settings.sip.listen[1:] == ("tcp:[2001:db8::1]:5060", "tls:192.0.2.1:5061")
     assert settings.sip.request_uri_routing is True
     assert settings.src.controllers == 4
     assert settings.routing.gateway == "sip:gw.example.com:5062;transport=tcp"
@@ -118,12 +146,27 @@ def test_every_key_is_accepted_and_kept() -> None:
     assert settings.limits.history_s == 90
     assert settings.log.level is LogLevel.DEBUG
     assert settings.log.format is LogFormat.JSON
+    assert settings.tls == TlsSettings(
+        certificate="tls.pem", private_key="/etc/siprec/tls.key", client_ca="clients.pem"
+    )
+    assert settings.secrets.key_file == "keys"
+    assert settings.edges == (
+        EdgeSettings(
+            name="ashburn",
+            listen=("udp:192.0.2.2:5070", "tls:192.0.2.2:5071"),
+            advertise="198.51.100.2",
+            interface="ash",
+        ),
+        EdgeSettings(name="eu-1", listen=("tcp:192.0.2.3:5070",)),
+    )
 
 
 def test_every_setting_has_a_rule_and_every_rule_a_setting() -> None:
     settings = Settings()
-    known = {f.name: {g.name for g in fields(getattr(settings, f.name))} for f in fields(settings)}
+    sections = [field.name for field in fields(settings) if field.name != EDGES]
+    known = {name: {field.name for field in fields(getattr(settings, name))} for name in sections}
     assert {section: set(rules) for section, rules in RULES.items()} == known
+    assert {"name", *EDGE_RULES} == {field.name for field in fields(EdgeSettings)}
 
 
 @pytest.mark.parametrize(("key", "value", "why"), BAD)
@@ -166,6 +209,49 @@ def test_error_says_where_and_what(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[edges.a]\nadvertise = 'h'", "siprec.toml:1: [edges.a] listen: is missing"),
+        ("[edges.a_b]\nlisten = []", "siprec.toml:1: [edges] a_b: must be of letters, digits"),
+        ("[edges.default]\nlisten = []", "siprec.toml:1: [edges] default: must be of letters"),
+        ("[edges.a]\nlisten = []", "siprec.toml:2: [edges.a] listen: needs at least one item"),
+        (
+            "[edges.a]\nlisten = ['udp:127.0.0.1:1']\nmeda = 'x'",
+            "siprec.toml:3: [edges.a] meda: unknown key (did you mean media?)",
+        ),
+        (
+            "[edges.a]\nlisten = ['udp:127.0.0.1:1']\nmedia = 'pub/127.0.0.1'",
+            "siprec.toml:3: [edges.a] media: 'pub/127.0.0.1' has a name: it is that of the edge",
+        ),
+        (
+            "[edges.a]\nlisten = ['udp:127.0.0.1:1']\ninterface = 'a b'",
+            "siprec.toml:3: [edges.a] interface: 'a b' is not a name of letters",
+        ),
+        (
+            "[rtpengine]\nng = ['127.0.0.1:2']\n"
+            "[edges.a]\nlisten = ['udp:127.0.0.1:1']\nmedia = '127.0.0.1'",
+            "siprec.toml:5: [edges.a] media: is for the embedded rtpengine",
+        ),
+        (
+            "[edges.a]\nlisten = ['tls:0.0.0.0:1']",
+            "siprec.toml:2: [edges.a] listen: tls:0.0.0.0:1 needs advertise",
+        ),
+        (
+            "[edges.a]\nlisten = ['tls:127.0.0.1:1']\n[edges.b]\nlisten = ['tcp:127.0.0.1:1']",
+            "siprec.toml:4: [edges.b] listen: tcp:127.0.0.1:1 is [edges.a] listen's already",
+        ),
+        ("[edges]\na = 1", "siprec.toml:1: [edges]: holds something else than tables"),
+        ("[[edges]]\na = 1", "siprec.toml:1: [edges]: holds something else than tables"),
+        ("[edgs.a]\nx = 1", "siprec.toml:1: [edgs]: unknown section (did you mean edges?)"),
+    ],
+)
+def test_wrong_edge_says_where_and_what(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(text, FILE)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [("[sip]\nworkers = \n", 2), ("a = 1\na = 2", 2), ("[sip]\nlisten = [", 2), ("=", 1)],
 )
@@ -199,10 +285,20 @@ def test_without_a_named_file_the_folder_decides(
     assert load_settings(None).sip.workers == 7
 
 
-def test_token_file_is_relative_to_the_settings_file(tmp_path: Path) -> None:
+def test_named_files_are_relative_to_the_settings_file(tmp_path: Path) -> None:
     file = tmp_path / "siprec.toml"
-    file.write_text("[account]\ntoken_file = 'token'\n")
-    assert read_settings(file).account.token_file == str(tmp_path / "token")
+    file.write_text(
+        "[account]\ntoken_file = 'token'\n[secrets]\nkey_file = '/keys'\n"
+        "[tls]\ncertificate = 'c'\nprivate_key = 'k'\nclient_ca = 'a'\n"
+    )
+    settings = read_settings(file)
+    assert settings.account.token_file == str(tmp_path / "token")
+    assert settings.secrets.key_file == "/keys"
+    assert settings.tls == TlsSettings(
+        certificate=str(tmp_path / "c"),
+        private_key=str(tmp_path / "k"),
+        client_ca=str(tmp_path / "a"),
+    )
 
 
 def test_file_that_is_not_utf_8_names_its_line(tmp_path: Path) -> None:

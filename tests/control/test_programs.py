@@ -1,9 +1,13 @@
 """Command lines of the children."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from siprec.settings import (
+    EdgeSettings,
     LogLevel,
     LogSettings,
     RtpengineSettings,
@@ -14,10 +18,12 @@ from siprec.settings import (
 from siprec_control.layout import Layout
 from siprec_control.programs import (
     Role,
+    interfaces,
     kamailio_command,
     programs,
     redis_command,
     rtpengine_command,
+    tls_programs,
 )
 from siprec_control.runtime import resolve
 from siprec_control.state import StateFolder
@@ -29,6 +35,13 @@ RUNTIME = Runtime(settings=SETTINGS, node="here", route_key="00")
 
 def after(option: str, command: list[str]) -> list[str]:
     return [command[i + 1] for i, word in enumerate(command) if word == option]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateFolder]:
+    state = StateFolder(tmp_path)
+    yield state
+    state.remove_folders()
 
 
 def test_proxy_command() -> None:
@@ -123,20 +136,84 @@ def test_embedded_redis_keeps_everything_and_listens_on_no_port() -> None:
         assert after(option, command) == [value]
 
 
-def test_only_what_is_embedded_is_started(tmp_path: Path) -> None:
-    state = StateFolder(tmp_path)
+def test_only_what_is_embedded_is_started(state: StateFolder) -> None:
     below, above = programs(resolve(Settings(), state), LAYOUT)
     assert [program.name for program in below] == ["redis", "rtpengine"]
-    assert [program.name for program in above] == ["src", "proxy"]
+    assert [program.name for program in above] == ["src", "proxy", "tls-src", "tls-watch"]
+    assert [program.name for program in above if program.may_die] == ["tls-src", "tls-watch"]
     below, _ = programs(resolve(SETTINGS, state), LAYOUT)
     assert [program.name for program in below] == ["redis"]
-    state.remove_sockets()
 
 
-def test_kamailio_runs_the_python_of_the_virtual_environment(tmp_path: Path) -> None:
-    state = StateFolder(tmp_path)
-    _, (src, _) = programs(resolve(Settings(), state), LAYOUT)
+def test_kamailio_runs_the_python_of_the_virtual_environment(state: StateFolder) -> None:
+    _, (src, *_) = programs(resolve(Settings(), state), LAYOUT)
     assert str(src.environment["PATH"]).startswith("/opt/siprec/.venv/bin:")
     assert src.environment["PYTHONPATH"] is None
     assert src.environment["SIPREC_RUNTIME"] == str(state.runtime)
-    state.remove_sockets()
+
+
+EDGES = (
+    EdgeSettings(
+        name="ash",
+        listen=("udp:127.0.0.3:5070", "tls:127.0.0.3:5071"),
+        advertise="198.51.100.3",
+        media="127.0.0.3!198.51.100.3",
+    ),
+    EdgeSettings(name="eu", listen=("tcp:127.0.0.4:5070",), interface="europe"),
+)
+
+
+def test_edges_are_sockets_of_the_recording_client_alone() -> None:
+    runtime = replace(
+        RUNTIME,
+        settings=replace(SETTINGS, edges=EDGES),
+        src_inside="127.0.0.1:9",
+        sip_inside="127.0.0.1:8",
+    )
+    command = kamailio_command(Role.SRC, runtime, LAYOUT, Path("/run/src"))
+    assert after("-l", command) == [
+        "udp:127.0.0.1:5070",
+        "tcp:127.0.0.1:5070",
+        "udp:127.0.0.3:5070/198.51.100.3:5070",
+        "tcp:127.0.0.4:5070",
+        "udp:127.0.0.1:9",
+    ]
+    command = kamailio_command(Role.PROXY, runtime, LAYOUT, Path("/run/proxy"))
+    assert after("-l", command) == ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "udp:127.0.0.1:8"]
+
+
+def test_embedded_rtpengine_has_an_interface_for_each_edge() -> None:
+    rtpengine = replace(SETTINGS.rtpengine, interface="pub/127.0.0.1!192.0.2.1,::1")
+    assert interfaces(replace(SETTINGS, rtpengine=rtpengine, edges=EDGES)) == [
+        "pub/127.0.0.1!192.0.2.1",
+        "::1",
+        "ash/127.0.0.3!198.51.100.3",
+        "europe/127.0.0.1!192.0.2.1",
+        "europe/::1",
+    ]
+
+
+def test_tls_programs_run_one_proxy_a_socket_and_what_feeds_them(state: StateFolder) -> None:
+    sip = SipSettings(
+        listen=("udp:127.0.0.1:5060", "tls:127.0.0.1:5061", "tls:[::1]:5061"),
+        allow=("192.0.2.0/24",),
+    )
+    plan = resolve(Settings(sip=sip, edges=EDGES), state)
+    assert plan.tls is not None
+    src, ash, calls, watch = tls_programs(plan, LAYOUT)
+    assert [each.name for each in (src, ash, calls, watch)] == [
+        "tls-src",
+        "tls-ash",
+        "tls-sip",
+        "tls-watch",
+    ]
+    insides = plan.tls.insides
+    assert after("-f", list(src.command)) == ["/opt/siprec/kamailio-tls.cfg"]
+    assert after("-l", list(src.command)) == [f"udp:{insides[0]}", "tls:127.0.0.1:5071"]
+    assert f'SRC_URI="sip:{plan.runtime.src_inside}"' in src.command
+    assert "SOURCE_IPV4=127.0.0.3" in ash.command
+    assert after("-l", list(ash.command))[1] == "tls:127.0.0.3:5071/198.51.100.3:5071"
+    assert after("-l", list(calls.command))[1:] == ["tls:127.0.0.1:5061", "tls:[::1]:5061"]
+    assert f'PROXY_URI="sip:{plan.runtime.sip_inside}"' in calls.command
+    assert 'CALLERS="192.0.2.0/24"' in calls.command
+    assert list(watch.command)[-3:] == list(insides)

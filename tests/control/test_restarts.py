@@ -34,3 +34,8 @@ def test_gives_up_exactly_when_three_deaths_are_within_a_minute(lives_s: list[fl
         deaths.append(now_s)
         recent = [at for at in deaths if now_s - at < WINDOW_S]
         assert (restarts.died(now_s, lived_s) is None) == (len(recent) >= MAX_DEATHS)
+
+
+def test_one_that_is_patient_never_gives_up_and_waits_longer() -> None:
+    restarts = Restarts(patient=True)
+    assert [restarts.died(n / 10, 0.1) for n in range(7)] == [0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0]

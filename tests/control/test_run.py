@@ -59,7 +59,7 @@ def test_kamailio_that_cannot_start_ends_the_run_and_leaves_nothing(site: Site) 
         assert "died 3 times within a minute, last with exit 255" in last
     assert not (site.state / "runtime.json").exists()
     kept = {path.name for path in site.state.iterdir()}
-    assert kept == {"account.json", "lock", "redis", "route_key"}
+    assert kept == {"account.json", "lock", "redis", "route_key", "secret.key"}
 
 
 def test_taken_port_is_named_before_anything_starts(site: Site) -> None:
@@ -106,7 +106,7 @@ def test_ready_line_names_every_address_but_no_password(tmp_path: Path) -> None:
     state = StateFolder(tmp_path)
     plan = resolve(Settings(), state)
     line = ready_line(plan.runtime, state)
-    state.remove_sockets()
+    state.remove_folders()
     assert line.startswith("ready sip=udp:127.0.0.1:5060,tcp:127.0.0.1:5060 src=udp:")
     assert line.endswith(f" state={tmp_path}")
     for url in ("redis://:pw@h:1/0", "redis://u:p@w@h/0", "rediss://u:pw@h/0"):

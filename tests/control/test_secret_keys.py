@@ -80,7 +80,7 @@ def test_runtime_names_the_file_and_holds_no_key(state: StateFolder) -> None:
     assert runtime.secret_key_file in text
     assert key.text not in text
     assert stat.S_IMODE(state.runtime.stat().st_mode) == 0o600
-    state.remove_sockets()
+    state.remove_folders()
 
 
 # Writing

@@ -95,7 +95,7 @@ def test_sockets_are_in_the_folder_when_its_path_is_short() -> None:
         state = StateFolder(Path(folder))
         assert state.sockets() == Path(folder) / "run"
         assert mode(state.sockets()) == 0o700
-        state.remove_sockets()
+        state.remove_folders()
         assert not (Path(folder) / "run").exists()
 
 
@@ -109,6 +109,28 @@ def test_sockets_of_a_long_path_are_in_a_private_folder_that_is_remembered(tmp_p
         folder.chmod(0o755)
         other = state.sockets()
         assert other != folder
-        state.remove_sockets()
+        state.remove_folders()
         assert not other.exists()
     folder.rmdir()
+
+
+def test_secrets_are_in_memory_and_gone_at_the_end(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    folder = state.secrets()
+    assert folder.parent == Path("/dev/shm")
+    assert mode(folder) == 0o700
+    # A start after a crash finds what was left.
+    assert StateFolder(tmp_path).secrets() == folder
+    (folder / "key").write_text("secret")
+    state.remove_folders()
+    assert not folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_secrets_folder_that_others_may_read_is_not_taken_again(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    first = state.secrets()
+    first.chmod(0o755)
+    assert state.secrets() != first
+    first.rmdir()
+    state.remove_folders()

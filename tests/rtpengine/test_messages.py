@@ -8,6 +8,7 @@ from rtpengine_ng import messages
 from rtpengine_ng.bencode import encode
 from rtpengine_ng.errors import NgProtocolError
 from rtpengine_ng.messages import ForkOffer, Reply, parse_calls, parse_fork_offer
+from siprec.sdp import SUITES
 
 PARTIES = ["a", "b"]
 SDP = (
@@ -48,6 +49,98 @@ def test_subscribe_request_asks_for_plain_labelled_media_without_dtmf() -> None:
 
 def test_subscribe_request_without_interface_leaves_the_choice_to_rtpengine() -> None:
     assert "interface" not in messages.subscribe_request("c1", PARTIES, "fork-1")
+
+
+def test_subscribe_request_with_sdes_refuses_what_is_not_wanted_and_asks_for_one_more() -> None:
+    command = messages.subscribe_request(
+        "c1", PARTIES, "fork-1", profile=messages.SAVP, suites=["AES_CM_128_HMAC_SHA1_80"]
+    )
+    assert (command["transport-protocol"], command["DTLS"]) == ("RTP/SAVP", "off")
+    assert command["SDES"] == [
+        "no-AEAD_AES_256_GCM",
+        "no-AEAD_AES_128_GCM",
+        "no-AES_256_CM_HMAC_SHA1_80",
+        "no-AES_256_CM_HMAC_SHA1_32",
+        "no-AES_192_CM_HMAC_SHA1_32",
+        "no-AES_CM_128_HMAC_SHA1_32",
+        "no-F8_128_HMAC_SHA1_80",
+        "no-F8_128_HMAC_SHA1_32",
+        "no-NULL_HMAC_SHA1_80",
+        "no-NULL_HMAC_SHA1_32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("suites", "left"),
+    [
+        (["AES_CM_128_HMAC_SHA1_32"], {"AES_192_CM_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"}),
+        (["AES_192_CM_HMAC_SHA1_80"], {"AEAD_AES_256_GCM", "AES_192_CM_HMAC_SHA1_80"}),
+        (["AEAD_AES_128_GCM"], {"AEAD_AES_256_GCM", "AEAD_AES_128_GCM"}),
+        (["AEAD_AES_256_GCM"], {"AEAD_AES_256_GCM"}),
+    ],
+)
+def test_subscribe_request_with_sdes_asks_for_a_suite_before_the_wanted(
+    suites: list[str], left: set[str]
+) -> None:
+    savp = messages.SAVP
+    command = messages.subscribe_request("c1", PARTIES, "fork-1", profile=savp, suites=suites)
+    unwanted = command["SDES"]
+    assert isinstance(unwanted, list)
+    assert {suite for suite in SUITES if f"no-{suite}" not in unwanted} == left
+    assert len(unwanted) == 12 - len(left)
+
+
+def test_suites_are_those_of_the_core_in_the_same_order() -> None:
+    command = messages.subscribe_request(
+        "c1", PARTIES, "fork-1", profile=messages.SAVP, suites=["AEAD_AES_256_GCM"]
+    )
+    unwanted = [f"no-{suite}" for suite in list(SUITES)[1:]]
+    sent = command["SDES"]
+    assert isinstance(sent, list)
+    assert sent[: len(unwanted)] == unwanted
+
+
+def test_subscribe_request_with_dtls_has_no_keys_in_the_sdp() -> None:
+    command = messages.subscribe_request("c1", PARTIES, "fork-1", profile=messages.DTLS)
+    assert command["transport-protocol"] == "UDP/TLS/RTP/SAVP"
+    assert (command["SDES"], command["DTLS-fingerprint"]) == (["off"], "sha-256")
+    assert "DTLS" not in command
+
+
+@pytest.mark.parametrize(
+    ("profile", "suites", "why"),
+    [
+        ("RTP/SAVP", [], "no suite cannot protect"),
+        ("RTP/SAVP", ["NULL_HMAC_SHA1_80"], "NULL_HMAC_SHA1_80 cannot protect"),
+        ("RTP/SAVP", ["AEAD_AES_128_GCM", "F8_128_HMAC_SHA1_32"], "F8_128_HMAC_SHA1_32 cannot"),
+        ("RTP/SAVPF", ["AEAD_AES_128_GCM"], "'RTP/SAVPF' is not the profile of a fork"),
+    ],
+)
+def test_subscribe_request_with_unfit_protection_is_refused(
+    profile: str, suites: list[str], why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        messages.subscribe_request("c1", PARTIES, "fork-1", profile=profile, suites=suites)
+
+
+def test_subscribe_request_that_transcodes_strips_all_but_digits() -> None:
+    command = messages.subscribe_request(
+        "c1", PARTIES, "fork-1", transcode=["PCMA", "opus"], keep_digits=True
+    )
+    assert command["codec"] == {
+        "strip": ["all"],
+        "except": ["telephone-event"],
+        "transcode": ["PCMA", "opus"],
+    }
+
+
+def test_subscribe_request_that_transcodes_without_digits_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be without digits"):
+        messages.subscribe_request("c1", PARTIES, "fork-1", transcode=["PCMA"])
+
+
+def test_subscribe_request_that_keeps_digits_strips_nothing() -> None:
+    assert "codec" not in messages.subscribe_request("c1", PARTIES, "fork-1", keep_digits=True)
 
 
 def test_subscribe_answer_always_allows_transcoding() -> None:

@@ -38,8 +38,7 @@ _SIPREC = str(Path(sys.executable).with_name("siprec"))
 _ROLES = {
     "redis": "redis-server ",
     "rtpengine": "rtpengine ",
-    "proxy": "/proxy/kamailio.pid",
-    "src": "/src/kamailio.pid",
+    "tls-watch": "siprec_control.tls_watch ",
 }
 
 
@@ -48,7 +47,8 @@ class Stack:
 
     `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
     gateway at `gateway_port` on 127.0.0.1. With `ipv6` both roles are on ::1, too. `sip_port`
-    and `src_port` listen on UDP and TCP.
+    and `src_port` listen on UDP and TCP; with `tls` there are TLS proxies at `sip_tls_port` and
+    `src_tls_port` of 127.0.0.1.
     """
 
     def __init__(
@@ -59,11 +59,14 @@ class Stack:
         gateway_port: int | None = None,
         rtp_ports: int = 400,
         ipv6: bool = False,
+        tls: bool = False,
     ) -> None:
         self.folder = folder
         self.ports = PortBlock(rtp_ports + _OTHER_PORTS)
         self.sip_port = self.ports.take()
         self.src_port = self.ports.take()
+        self.sip_tls_port = self.ports.take() if tls else None
+        self.src_tls_port = self.ports.take() if tls else None
         self.gateway_port = self.ports.take() if gateway_port is None else gateway_port
         self.rtp_min, self.rtp_max = self.ports.take_range(rtp_ports)
         self.config = folder / "siprec.toml"
@@ -90,8 +93,8 @@ class Stack:
 
     def _sections(self, settings: Settings) -> dict[str, dict[str, object]]:
         sections: dict[str, dict[str, object]] = {
-            "sip": {"listen": [line for h in self._hosts for line in _listen(self.sip_port, h)]},
-            "src": {"listen": [line for h in self._hosts for line in _listen(self.src_port, h)]},
+            "sip": {"listen": self._listen(self.sip_port, self.sip_tls_port)},
+            "src": {"listen": self._listen(self.src_port, self.src_tls_port)},
             "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
             "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
         }
@@ -99,6 +102,10 @@ class Stack:
             merged = sections.get(name, {}) | dict(section)
             sections[name] = {key: value for key, value in merged.items() if value is not None}
         return sections
+
+    def _listen(self, port: int, tls_port: int | None) -> list[str]:
+        plain = [f"{kind}:{host}:{port}" for host in self._hosts for kind in ("udp", "tcp")]
+        return [*plain, f"tls:127.0.0.1:{tls_port}"] if tls_port is not None else plain
 
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, f"siprec run has ended:\n{self.log}"
@@ -200,9 +207,10 @@ class Stack:
     # Its processes
 
     def pids(self, role: str) -> list[int]:
-        """List the processes of `redis`, `rtpengine`, `proxy` or `src`, the leader first."""
+        """List the processes of a program, as its log lines name it, the leader first."""
+        mark = _ROLES.get(role, f"/{role}/kamailio.pid")
         for pid in sorted(descendants(self._process.pid)):
-            if parent_of(pid) == self._process.pid and _ROLES[role] in command_line(pid):
+            if parent_of(pid) == self._process.pid and mark in command_line(pid):
                 return [pid, *sorted(descendants(pid))]
         return []
 
@@ -237,10 +245,6 @@ class Stack:
                 for pid in filter(is_alive, below):
                     os.kill(pid, signal.SIGKILL)
         self.ports.close()
-
-
-def _listen(port: int, host: str = "127.0.0.1") -> list[str]:
-    return [f"udp:{host}:{port}", f"tcp:{host}:{port}"]
 
 
 def _environment() -> dict[str, str]:

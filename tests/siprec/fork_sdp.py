@@ -1,6 +1,10 @@
 """SDP as rtpengine 10.5 offers it for a fork with the `siprec` flag."""
 
+import base64
+import hashlib
 from collections.abc import Sequence
+
+from siprec.sdp import SUITES
 
 LABELS = {"0": "tagB", "1": "tagA"}
 WANTED = (("tagA", "1"), ("tagB", "2"))
@@ -44,3 +48,20 @@ def fork(*blocks: list[str]) -> str:
         "t=0 0",
     ]
     return "\r\n".join([*head, *(line for block in blocks for line in block), ""])
+
+
+def srtp_key(suite: str, whose: str = "ours") -> str:
+    """Write a key parameter of the right length for the suite."""
+    secret = hashlib.sha512(whose.encode()).digest()[: SUITES.get(suite, 30)]
+    return f"inline:{base64.b64encode(secret).decode()}"
+
+
+def crypto(tag: int, suite: str, whose: str = "ours") -> str:
+    """Write an `a=crypto` line."""
+    return f"a=crypto:{tag} {suite} {srtp_key(suite, whose)}"
+
+
+def fingerprint(name: str = "sha-256", *, other: bool = False) -> str:
+    """Write the value of an `a=fingerprint`."""
+    digest = hashlib.new(name.replace("-", ""), b"other" if other else b"certificate").digest()
+    return f"{name} {digest.hex(':').upper()}"

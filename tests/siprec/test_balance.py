@@ -120,19 +120,19 @@ def test_parallel_connector_uses_all_the_living_by_priority() -> None:
 
 
 def test_rank_puts_what_is_shunned_last() -> None:
-    ranking = rank(_of_weights(1, 1), {}, (), NOW_MS, shunned={"sip:0"})
+    ranking = rank(_of_weights(1, 1), {}, {}, NOW_MS, shunned={"sip:0"})
     assert [ranking.order(turn) for turn in (0, 1)] == [("sip:1", "sip:0")] * 2
 
 
 def test_turn_is_needed_only_where_the_first_place_is_shared_out() -> None:
     two, spare = _of_weights(1, 1), _connector(Srs(uri="sip:a"), Srs(uri="sip:b", priority=2))
     parallel = _connector(Srs(uri="sip:a"), Srs(uri="sip:b"), delivery=Delivery.PARALLEL)
-    assert rank(two, {}, (), NOW_MS).needs_turn
-    assert rank(two, _dead(two, "sip:0", "sip:1"), (), NOW_MS).needs_turn
-    assert not rank(two, _dead(two, "sip:0"), (), NOW_MS).needs_turn
-    assert not rank(spare, {}, (), NOW_MS).needs_turn
-    assert not rank(parallel, {}, (), NOW_MS).needs_turn
-    assert not rank(_connector(), {}, (), NOW_MS).needs_turn
+    assert rank(two, {}, {}, NOW_MS).needs_turn
+    assert rank(two, _dead(two, "sip:0", "sip:1"), {}, NOW_MS).needs_turn
+    assert not rank(two, _dead(two, "sip:0"), {}, NOW_MS).needs_turn
+    assert not rank(spare, {}, {}, NOW_MS).needs_turn
+    assert not rank(parallel, {}, {}, NOW_MS).needs_turn
+    assert not rank(_connector(), {}, {}, NOW_MS).needs_turn
 
 
 _SRS = st.builds(

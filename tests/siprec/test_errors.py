@@ -24,6 +24,7 @@ from siprec import errors
         ),
         (errors.SdpError("is bad"), "SDP: is bad"),
         (errors.ForkError("is bad"), "SDP: fork: is bad"),
+        (errors.SrtpError("is bad"), "SDP: is bad"),
         (errors.MultipartError("is bad"), "multipart: is bad"),
     ],
 )
@@ -40,3 +41,14 @@ def test_fork_error_is_retryable_only_when_told() -> None:
 
 def test_sdp_error_quotes_little_of_the_peer() -> None:
     assert len(str(errors.SdpError("x" * 60_000))) < 250
+
+
+@pytest.mark.parametrize("key", ["inline:abc|1:4", "INLINE:x", "A" * 24, "a+/" * 13 + "=="])
+def test_sdp_error_quotes_no_key(key: str) -> None:
+    assert str(errors.SdpError(f"is {key} bad")) == "SDP: is (hidden) bad"
+
+
+def test_srtp_error_has_a_code_of_its_own() -> None:
+    error = errors.SrtpError("AES_CM_128_HMAC_SHA1_80 was not offered")
+    assert (error.code, error.retryable) == (32207, False)
+    assert error.why == "AES_CM_128_HMAC_SHA1_80 was not offered"

@@ -111,6 +111,30 @@ def test_check_answer_passes_on_offered_codecs_alone(
 
 
 @pytest.mark.parametrize(
+    ("formats", "expected"),
+    [
+        ("8 101", ["8 101", "a=rtpmap:8 PCMA/8000", "a=rtpmap:101 telephone-event/8000"]),
+        ("8", ["8", "a=rtpmap:8 PCMA/8000"]),
+    ],
+)
+def test_check_answer_passes_on_digits_that_were_offered(formats: str, expected: list[str]) -> None:
+    offer = compose_offer(fork(), WANTED[:1], LABELS, 42, 1, keep_digits=True)
+    checked = check_answer(offer, _answer(f"m=audio 4000 RTP/AVP {formats}", "a=recvonly"))
+    head, *rest = checked.sdp.splitlines()[7:]
+    rtpmaps = [line for line in rest if line.startswith("a=rtpmap")]
+    assert [head.removeprefix("m=audio 4000 RTP/AVP "), *rtpmaps] == expected
+
+
+def test_check_answer_of_an_srs_that_takes_digits_alone_is_refused() -> None:
+    offer = compose_offer(fork(), WANTED[:1], LABELS, 42, 1, keep_digits=True)
+    with pytest.raises(SdpError, match="chose TELEPHONE-EVENT/8000, offered was PCMA/8000"):
+        check_answer(
+            offer,
+            _answer("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000", "a=recvonly"),
+        )
+
+
+@pytest.mark.parametrize(
     ("lines", "why"),
     [
         ((*GOOD, *GOOD, *GOOD), "has 3 m-lines, 2 were offered"),

@@ -64,6 +64,21 @@ def test_compose_offer_keeps_codec_lines_and_ptime() -> None:
     ]
 
 
+def test_compose_offer_that_keeps_digits_has_telephone_event() -> None:
+    formats = ("111 opus/48000/2", "13", "110 telephone-event/48000", "101 telephone-event/8000")
+    block = media("1", formats=formats, extra=["a=fmtp:101 0-15"])
+    offer = compose_offer(fork(block), WANTED[:1], LABELS, 1, 1, keep_digits=True)
+    assert offer.media[0].formats == ("111", "110", "101")
+    assert offer.media[0].codecs[1:] == ("TELEPHONE-EVENT/48000", "TELEPHONE-EVENT/8000")
+    assert "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n" in offer.sdp
+
+
+def test_compose_offer_that_keeps_digits_needs_audio() -> None:
+    block = media("1", formats=("101 telephone-event/8000",))
+    with pytest.raises(ForkError, match="no audio codec"):
+        compose_offer(fork(block), WANTED[:1], LABELS, 1, 1, keep_digits=True)
+
+
 def test_compose_offer_of_a_held_party_is_inactive() -> None:
     offer = compose_offer(fork(media(direction="inactive")), WANTED[:1], LABELS, 1, 1)
     assert parse(offer.sdp).media[0].direction == "inactive"

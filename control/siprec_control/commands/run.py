@@ -3,8 +3,9 @@
 import argparse
 import os
 import re
+from dataclasses import replace
 
-from siprec.settings import Runtime, Settings
+from siprec.settings import RtpengineSettings, Runtime, Settings
 from siprec_control import ports, ready
 from siprec_control.commands.nouns import Nouns
 from siprec_control.config import load_settings
@@ -12,10 +13,11 @@ from siprec_control.errors import StartError
 from siprec_control.layout import find_layout
 from siprec_control.logs import log_writer
 from siprec_control.media_ports import claimed
-from siprec_control.programs import Role, programs
+from siprec_control.programs import Role, interfaces, programs
 from siprec_control.runtime import Plan, resolve
 from siprec_control.state import StateFolder, locked, state_folder
 from siprec_control.supervisor import Stage, Supervisor
+from siprec_control.tls_profiles import write_configs
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
@@ -40,13 +42,14 @@ def act(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config)
     layout = find_layout()
     state = state_folder(arguments.state)
-    with locked(state), claimed(settings.rtpengine):
+    with locked(state), claimed(_media(settings)):
         _check_ports(settings)
-        plan = resolve(settings, state)
         try:
+            plan = resolve(settings, state)
             _make_folders(plan)
             below, above = programs(plan, layout)
-            probes_below, probes_above = ready.probes(plan.runtime)
+            insides = plan.tls.insides if plan.tls else ()
+            probes_below, probes_above = ready.probes(plan.runtime, insides)
             supervisor = Supervisor(
                 [
                     Stage(programs=below, probes=probes_below),
@@ -59,7 +62,7 @@ def act(arguments: argparse.Namespace) -> int:
             failure = supervisor.run()
         finally:
             state.runtime.unlink(missing_ok=True)
-            state.remove_sockets()
+            state.remove_folders()
     if failure is not None:
         raise StartError(failure)
     return 0
@@ -81,14 +84,27 @@ def ready_line(runtime: Runtime, state: StateFolder) -> str:
 def _check_ports(settings: Settings) -> None:
     taken = [f"[sip] listen {why}" for why in ports.busy(settings.sip.listen)]
     taken += [f"[src] listen {why}" for why in ports.busy(settings.src.listen)]
+    for edge in settings.edges:
+        taken += [f"[edges.{edge.name}] listen {why}" for why in ports.busy(edge.listen)]
     if taken:
         raise StartError("cannot listen: " + "; ".join(taken))
+
+
+def _media(settings: Settings) -> RtpengineSettings:
+    """Give the settings of rtpengine with the interfaces of all edges."""
+    addresses = (each.rpartition("/")[2] for each in interfaces(settings))
+    return replace(settings.rtpengine, interface=",".join(addresses))
 
 
 def _make_folders(plan: Plan) -> None:
     try:
         plan.state.redis.mkdir(mode=0o700, exist_ok=True)
-        for role in Role:
-            (plan.sockets / role.value).mkdir(mode=0o700, exist_ok=True)
+        names = [role.value for role in Role]
+        names += [outside.name for outside in plan.tls.outsides] if plan.tls else []
+        for name in names:
+            (plan.sockets / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StartError(f"{error.filename}: {error.strerror}") from error
+    if plan.tls is not None:
+        # To start with; connectors are in Redis, which does not run yet.
+        write_configs(plan.tls.folder, plan.runtime.settings.tls, ())

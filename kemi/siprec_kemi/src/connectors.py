@@ -5,6 +5,8 @@ from siprec.store import Store
 from siprec_kemi.clock import monotonic_s
 
 FRESH_S = 1.0
+# Anybody may write a name that no connector has; what is asked for often comes back at once.
+KEPT = 1_000
 
 
 class Connectors:
@@ -25,5 +27,7 @@ class Connectors:
         if now < until_s:
             return connector
         connector = self._store.connector(account_sid, name)
+        if len(self._known) >= KEPT:
+            self._known.clear()
         self._known[account_sid, name] = (now + FRESH_S, connector)
         return connector

@@ -4,7 +4,7 @@ What others know is read from Redis at most once a second, so a call costs a rea
 most where several SRSs share the first place: their turn is counted over all nodes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from siprec.balance import rank
@@ -17,6 +17,7 @@ from siprec.health import (
     key_in,
     succeeded,
     try_call,
+    views_by_srs,
 )
 from siprec.model import Connector, Delivery
 from siprec.record import RecordError
@@ -47,7 +48,7 @@ class Pools:
         self._circuits: dict[str, SrsLoad] = {}
         self._failed_ms: dict[str, int] = {}
         self._healths: Mapping[str, SrsHealth] = {}
-        self._others: tuple[Load, ...] = ()
+        self._others: Mapping[str, list[SrsLoad]] = {}
         self._turns: dict[tuple[str, str], int] = {}
         self._tried_ms = 0
         self._cared_ms = 0
@@ -67,8 +68,7 @@ class Pools:
         shunned = {
             srs.uri for srs in connector.srs if self._try(connector, srs.uri, now_ms) is None
         }
-        loads = (*self._others, self._load(now_ms))
-        ranking = rank(connector, self._healths, loads, now_ms, shunned)
+        ranking = rank(connector, self._healths, self._views(connector), now_ms, shunned)
         order = ranking.order(self._turn(connector, is_exact=ranking.needs_turn, now_ms=now_ms))
         used = order if connector.delivery is Delivery.PARALLEL else order[:1]
         for uri in used:
@@ -131,11 +131,11 @@ class Pools:
     def survey(self, now_ms: int) -> dict[str, int]:
         """Count the live sessions of each SRS over all controllers, ours as of now."""
         self._read(now_ms)
-        counts: dict[str, int] = {}
-        for load in (*self._others, self._load(now_ms)):
-            for view in load.srs:
-                counts[view.key] = counts.get(view.key, 0) + view.sessions
-        return counts
+        ours = {key: count for key, count in self._sessions_of().items() if count}
+        return {
+            key: ours.get(key, 0) + sum(view.sessions for view in self._others.get(key, ()))
+            for key in ours.keys() | self._others.keys()
+        }
 
     # Our own view
 
@@ -149,6 +149,16 @@ class Pools:
     def _answered_ms(self, key: str) -> int:
         health = self._healths.get(key)
         return health.answered_ms if health is not None else 0
+
+    def _views(self, connector: Connector) -> dict[str, list[SrsLoad]]:
+        """Give what all controllers know of the SRSs of a connector, ours as of now."""
+        sessions = self._sessions_of()
+        views: dict[str, list[SrsLoad]] = {}
+        for key in (key_in(connector, srs.uri) for srs in connector.srs):
+            views[key] = list(self._others.get(key, ()))
+            if key in self._circuits or sessions.get(key):
+                views[key].append(replace(self._circuit(key), sessions=sessions.get(key, 0)))
+        return views
 
     def _load(self, now_ms: int) -> Load:
         sessions = {key: count for key, count in self._sessions_of().items() if count}
@@ -190,11 +200,9 @@ class Pools:
             self._is_away = False
             self._complain(f"what others know cannot be read: {error}")
             return
-        self._healths, self._others = healths, self._without_own(loads)
+        self._healths = healths
+        self._others = views_by_srs(load for load in loads if load.controller != self._name)
         self._is_away, self._complaint = False, ""
-
-    def _without_own(self, loads: Iterable[Load]) -> tuple[Load, ...]:
-        return tuple(load for load in loads if load.controller != self._name)
 
     def _write(self, load: Load) -> None:
         try:

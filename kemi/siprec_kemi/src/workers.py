@@ -1,6 +1,9 @@
 """The SIP workers of the SRC role: they hand replies and requests of the SRS to controllers."""
 
-from siprec.inbox import Entry, SrsReplied, SrsRequested
+import base64
+import binascii
+
+from siprec.inbox import Entry, SrsReplied, SrsRequested, TlsSeen
 from siprec.settings import Runtime
 from siprec.shard_store import ShardStore
 from siprec.sids import parse_leg_call_id, shard_of_sid
@@ -12,6 +15,7 @@ from siprec_kemi.loopback import open_sender
 from siprec_kemi.runtime import boot_id
 from siprec_kemi.src.mail import post
 from siprec_kemi.src.owners import Owners
+from siprec_kemi.src.probes import probe_port
 
 ON_EXPIRED = "ksr_srs_expired"
 REDIS_TIMEOUT_S = 0.5
@@ -34,7 +38,8 @@ class Workers:
         """Hand on a reply to a request of ours; 1xx mean nothing to a stream."""
         status = ksr.number("$rs")
         if status >= 200:
-            self._hand_on(_reply(status))
+            is_probe = probe_port(ksr.text("$ci")) is not None
+            self._hand_on(_probe_reply(status) if is_probe else _reply(status))
 
     def timed_out(self) -> None:
         """Hand on that a request of ours had no final reply."""
@@ -112,6 +117,11 @@ class Workers:
             ksr.resume(index, label, ON_EXPIRED)
 
     def _hand_on(self, reply: SrsReplied) -> None:
+        port = probe_port(reply.call_id)
+        if port is not None:
+            # Nobody else waits for it.
+            post(self._sender, port, reply)
+            return
         leg = parse_leg_call_id(reply.call_id)
         if leg is None:
             return
@@ -140,6 +150,42 @@ def _reply(status: int) -> SrsReplied:
         to_tag=ksr.text("$tt"),
         contact=ksr.header("Contact"),
         routes=tuple(ksr.headers("Record-Route")),
+        challenges=_challenges() if status in (401, 407) else (),
         content_type=ksr.text("$cT"),
         body=ksr.text("$rb"),
+    )
+
+
+def _challenges() -> tuple[str, ...]:
+    names = ("WWW-Authenticate", "Proxy-Authenticate")
+    return tuple(f"{name}: {value}" for name in names for value in ksr.headers(name))
+
+
+def _probe_reply(status: int) -> SrsReplied:
+    """Leave out what an answer to OPTIONS says of itself: it may be long."""
+    return SrsReplied(
+        call_id=ksr.text("$ci"),
+        method=ksr.text("$rm"),
+        cseq=ksr.number("$cs"),
+        status=status,
+        reason=ksr.text("$rr"),
+        tls=_tls_seen(),
+    )
+
+
+def _tls_seen() -> TlsSeen | None:
+    """Read what the TLS proxy notes on answers of recorders, and on none of its own."""
+    verified = ksr.header("X-TLS-Verified")
+    if not verified:
+        return None
+    try:
+        certificate = base64.b64decode(ksr.header("X-TLS-Certificate")).decode("ascii", "replace")
+    except binascii.Error:
+        certificate = ""
+    return TlsSeen(
+        route=ksr.header("X-TLS-Route"),
+        verified=verified == "1",
+        certificate=certificate,
+        version=ksr.header("X-TLS-Version"),
+        cipher=ksr.header("X-TLS-Cipher"),
     )
