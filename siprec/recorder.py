@@ -184,6 +184,28 @@ class Recorder:
             legs = tuple(leg if each.number == leg.number else each for each in stream.legs)
             self._put(file, replace(stream, legs=legs))
 
+    def tell(
+        self,
+        shard: int,
+        account_sid: str,
+        connector_name: str,
+        code: int,
+        text: str,
+        level: AlertLevel,
+        now_ms: int,
+    ) -> None:
+        """Raise an alert about a connector, in a shard that is ours."""
+        alert = Alert(
+            sid=f"NO{shard:02x}{self._new_hex(30)}",
+            account_sid=account_sid,
+            code=code,
+            level=level,
+            text=text,
+            created_ms=now_ms,
+            connector_name=connector_name,
+        )
+        self._changes.alerts.append((shard, alert))
+
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
         """End a call and with it its streams; an ended or unknown call is left alone."""
         file = self._files.get(call_sid)

@@ -39,8 +39,8 @@ from tests.siprec.streams import (
 GOLDEN = Path(__file__).parent / "golden"
 HOP = Hop(
     uri="sip:192.0.2.1:5080;transport=tcp",
-    transport="tcp",
     ours=Address("tcp:198.51.100.1:5070", "src.example:5070"),
+    us="sip:siprec@src.example:5070;transport=tcp",
 )
 CALL = Call(
     sid=CALL_SID,
@@ -269,8 +269,8 @@ def test_options_in_the_dialog_has_no_body_and_its_own_cseq() -> None:
 
 THROUGH = Hop(
     uri="sip:127.0.0.1:5080;transport=udp",
-    transport="tls",
     ours=Address("udp:127.0.0.1:5071", "src.example:5061"),
+    us="sip:siprec@src.example:5061;transport=tls",
     route="<sip:127.0.0.1:5080;lr;hop=192.0.2.1:5061;con=a.1>",
 )
 

@@ -29,9 +29,11 @@ from siprec_kemi.clock import monotonic_s, now_ms
 from siprec_kemi.runtime import boot_id
 from siprec_kemi.src.addresses import Addresses, UnknownEdge
 from siprec_kemi.src.audit import Audit
+from siprec_kemi.src.checks import Checks
 from siprec_kemi.src.connectors import Connectors
 from siprec_kemi.src.deaths import Deaths
 from siprec_kemi.src.forks import Forks, media_of
+from siprec_kemi.src.health_watch import HealthWatch
 from siprec_kemi.src.inbox_reader import InboxReader
 from siprec_kemi.src.leases import Leases
 from siprec_kemi.src.mail import Mailbox
@@ -79,8 +81,15 @@ class Controller:
             end_call=self._end_call,
             register=self._watch_fork_socket,
         )
-        self._probes = Probes()
-        self._tls = TlsPeers()
+        self._probes = Probes(
+            addresses=self._addresses,
+            resolver=self._resolver,
+            sender=sender,
+            port=self._mailbox.port,
+        )
+        self._tls = TlsPeers(
+            addresses=self._addresses, probes=self._probes, loaded=runtime.tls_loaded
+        )
         self._srs = Srs(
             node=runtime.node,
             reach=Reach(self._addresses, self._resolver, self._tls),
@@ -91,6 +100,14 @@ class Controller:
         self._saver = Saver(self._shards, self._leases, settings.limits.history_s)
         self._audit = Audit(self._forks, self._recorder)
         self._deaths = Deaths(self._pools, self._recorder, self._forks)
+        checks = Checks(self._probes, self._tls, self._recorder)
+        self._watch = HealthWatch(
+            self._store,
+            owns=lambda shard: self._leases.epoch(shard) is not None,
+            ask=checks.ask,
+            on_change=checks.changed,
+            on_expiring=checks.expiring,
+        )
         self._to_end: list[tuple[Call, str]] = []
         self._retry_s = 0.0
 
@@ -186,12 +203,13 @@ class Controller:
 
     def _wait_s(self) -> float:
         now = monotonic_s()
-        due = [self._leases.due_s - now, self._audit.due_s - now, self._deaths.due_s - now]
+        own = (self._audit, self._deaths, self._leases)
+        due = [each.due_s - now for each in own]
+        due.append(self._watch.next_due_s() - now)
+        waits = (self._forks.next_due_s(), self._probes.next_due_s(), self._tls.next_due_s())
+        due += [due_s - now for due_s in waits if due_s is not None]
         if not self._inboxes.is_reading and self._inboxes.after:
             due.append(self._retry_s - now)
-        fork_due_s = self._forks.next_due_s()
-        if fork_due_s is not None:
-            due.append(fork_due_s - now)
         deadline_ms = self._recorder.next_deadline_ms()
         if deadline_ms is not None:
             due.append((deadline_ms - now_ms()) / 1000 + 0.001)
@@ -206,6 +224,9 @@ class Controller:
         self._audit.care()
         self._pools.care(now_ms())
         self._deaths.care()
+        self._probes.care()
+        self._tls.care()
+        self._watch.care()
         now = monotonic_s()
         if now >= self._leases.due_s:
             # A shard that is given to a newcomer takes along all that happened to it.
@@ -311,6 +332,7 @@ class Controller:
             self._pools.succeeded(connector, leg.srs)
         else:
             self._pools.failed(connector, leg.srs, leg.error_text or "", now_ms())
+            self._watch.suspect(connector, leg.srs)
 
     def _end_calls(self) -> None:
         """Let proxies end calls that nobody records; before the save, for it may be repeated."""

@@ -15,7 +15,7 @@ from siprec.srs_dialog import ACCEPT
 from siprec.srs_uri import SrsUri
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.addresses import Address, Addresses, NoSocket
-from siprec_kemi.src.requests import USER, Outgoing
+from siprec_kemi.src.requests import USER, Outgoing, our_uri
 from siprec_kemi.src.resolver import Resolver, Target
 from siprec_kemi.src.sender import Sender
 
@@ -189,16 +189,6 @@ def _proxy_says(reply: SrsReplied) -> str:
             return OTHER_PROFILE
         case status:
             return f"the TLS proxy refuses: {status} {reply.reason}"
-
-
-def our_uri(uri: SrsUri, ours: Address) -> str:
-    """Give the URI that a recorder knows us by.
-
-    RFC 3261 §8.1.1.8: to a SIPS URI the Contact is one as well.
-    """
-    if uri.wire.scheme == "sips":
-        return f"sips:{USER}@{ours.shown}"
-    return f"sip:{USER}@{ours.shown};transport={uri.transport}"
 
 
 def options(

@@ -5,7 +5,7 @@ from functools import partial
 
 from siprec.srs_uri import SrsUri
 from siprec_kemi.src import requests
-from siprec_kemi.src.addresses import Addresses, NoSocket
+from siprec_kemi.src.addresses import IPV6, Addresses, NoSocket
 from siprec_kemi.src.requests import Hop
 from siprec_kemi.src.resolver import Resolver, Target
 from siprec_kemi.src.tls_peers import TlsPeers, TlsRoute
@@ -29,17 +29,18 @@ class Reach:
         """
         self._addresses.interface_of(target.edge)
         if target.transport == "tls":
-            self._tls.route(target, profile, partial(self._over_tls, go))
+            self._tls.route(target, profile, partial(self._over_tls, target, go))
         else:
             self._resolver.resolve(target, partial(self._resolved, target, go))
 
-    def _over_tls(self, go: Go, route: TlsRoute | None, why: str) -> None:
+    def _over_tls(self, target: SrsUri, go: Go, route: TlsRoute | None, why: str) -> None:
         if route is None:
             go(None, why)
             return
         ours = route.address
         inside = f"sip:{ours.inside};transport=udp"
-        go(Hop(uri=inside, transport="tls", ours=ours, route=route.route), "")
+        us = requests.our_uri(target, ours)
+        go(Hop(uri=inside, ours=ours, us=us, route=route.route), "")
 
     def _resolved(self, target: SrsUri, go: Go, found: tuple[Target, ...], why: str) -> None:
         for each in found:
@@ -49,7 +50,7 @@ class Reach:
                 why = str(error)
                 continue
             uri = requests.hop_uri(each.ip, each.port, each.transport)
-            go(Hop(uri=uri, transport=each.transport, ours=ours), "")
+            go(Hop(uri=uri, ours=ours, us=requests.our_uri(target, ours)), "")
             return
         go(None, why)
 
@@ -57,9 +58,14 @@ class Reach:
         """Forget the connection over TLS to an SRS."""
         self._tls.forget(target, profile)
 
-    def contact(self, target: SrsUri | None) -> str:
-        """Give the Contact that an SRS knows us by."""
-        transport = "tcp" if target is None else target.transport
-        ip = "::" if target is not None and ":" in target.host else "0.0.0.0"
-        edge = None if target is None else target.edge
-        return requests.contact(self._addresses.toward(ip, transport, edge), transport)
+    def contact(self, target: SrsUri) -> str:
+        """Give the Contact that an SRS knows us by.
+
+        Raises:
+            NoSocket: the sockets that reached it are not there any more.
+        """
+        families = self._addresses.families(target.transport, target.edge)
+        wants_ipv6 = ":" in target.host or families == (IPV6,)
+        ip = "::" if wants_ipv6 else "0.0.0.0"
+        ours = self._addresses.toward(ip, target.transport, target.edge)
+        return requests.contact(requests.our_uri(target, ours))

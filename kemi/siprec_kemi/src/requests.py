@@ -15,6 +15,7 @@ from siprec.model import Call, Connector, Leg, ParametersIn, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
 from siprec.sip_uri import SipUri
 from siprec.srs_dialog import ACCEPT, ALLOW
+from siprec.srs_uri import SrsUri
 from siprec_kemi.src.addresses import Address
 
 USER = "siprec"
@@ -43,14 +44,15 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """Where a request goes next, ours toward it, and the route through a TLS proxy if any.
+    """Where a request goes next, and from where.
 
-    `uri` is a SIP URI in numbers; `transport` is what the SRS sees.
+    `uri` is a SIP URI in numbers, `us` what the SRS knows us by, and `route` the way through a
+    TLS proxy ("": none).
     """
 
     uri: str
-    transport: str
     ours: Address
+    us: str
     route: str = ""
 
 
@@ -58,6 +60,16 @@ def hop_uri(ip: str, port: int, transport: str) -> str:
     """Write a next hop."""
     host = f"[{ip}]" if ":" in ip else ip
     return f"sip:{host}:{port};transport={transport}"
+
+
+def our_uri(uri: SrsUri, ours: Address) -> str:
+    """Give the URI that a recorder knows us by.
+
+    RFC 3261 §8.1.1.8: to a SIPS URI the Contact is one as well.
+    """
+    if uri.wire.scheme == "sips":
+        return f"sips:{USER}@{ours.shown}"
+    return f"sip:{USER}@{ours.shown};transport={uri.transport}"
 
 
 def labels_of(track: Track) -> dict[Side, str]:
@@ -221,14 +233,14 @@ def _dialog_headers(leg: Leg, method: str, hop: Hop) -> list[str]:
         f"To: <{_bare(leg)}>{to_tag}",
         f"Call-ID: {leg.call_id}",
         f"CSeq: {leg.cseq} {method}",
-        f"Contact: {contact(hop.ours, hop.transport)}",
+        f"Contact: {contact(hop.us)}",
         "Max-Forwards: 70",
     ]
 
 
-def contact(ours: Address, transport: str) -> str:
+def contact(us: str) -> str:
     """Write the Contact of a request or a 2xx of ours (RFC 7866 §6.1.1)."""
-    return f"<sip:{USER}@{ours.shown};transport={transport}>;+sip.src"
+    return f"<{us}>;+sip.src"
 
 
 def _bare(leg: Leg) -> str:

@@ -195,11 +195,11 @@ class Srs:
                 ksr.log("warning", f"{request.call_id} {request.method}: answered too late")
 
     def _contact(self, request: SrsRequested) -> str:
-        """Give the Contact of a 2xx of ours: the address that the SRS knows us by."""
+        """Give the Contact of a 2xx of ours; nobody asks for that of a dialog we do not have."""
         named = parse_leg_call_id(request.call_id)
         stream = self._recorder.stream(named.stream_sid) if named is not None else None
         leg = stream.leg(named.leg) if stream is not None and named is not None else None
-        return self._reach.contact(None if leg is None else target_of(leg))
+        return "" if leg is None else self._reach.contact(target_of(leg))
 
 
 def _next_target(leg: Leg) -> SrsUri:

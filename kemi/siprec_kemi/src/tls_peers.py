@@ -94,11 +94,9 @@ class TlsPeers:
         self._asked[peer] = question
         self._go_on(peer, question, self._loaded)
 
-    def forget(self, route: str) -> None:
-        """Forget a way that led nowhere (430 Flow Failed): a Route value, as it was used."""
-        lost = _bare(route)
-        kept = self._kept.items()
-        self._kept = {peer: way for peer, way in kept if _bare(way.route) != lost}
+    def forget(self, uri: SrsUri, profile_name: str) -> None:
+        """Forget a way that led nowhere (430 Flow Failed)."""
+        self._kept.pop(_peer(uri, profile_name), None)
 
     def next_due_s(self) -> float | None:
         """Tell when `care` has something to do, on the monotonic clock."""
@@ -175,7 +173,3 @@ class _LoadedProfiles:
 
 def _peer(uri: SrsUri, profile: str) -> _Peer:
     return _Peer(host=uri.host.lower(), port=uri.port, edge=uri.edge, profile=profile)
-
-
-def _bare(route: str) -> str:
-    return route.strip().removeprefix("<").removesuffix(">")
