@@ -9,6 +9,7 @@ from siprec_kemi.proxy.calls import Calls
 from siprec_kemi.proxy.dialogs import Dialogs
 from siprec_kemi.proxy.documents import Documents
 from siprec_kemi.proxy.entrance import Entrance
+from siprec_kemi.proxy.inside import Inside
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.outbox import Outbox
 from siprec_kemi.proxy.policy import Policy
@@ -39,7 +40,7 @@ class Proxy:
             documents.warm_up()
         self._calls = Calls(runtime, documents, media, policy, reports)
         self._dialogs = Dialogs(key, media, reports)
-        self._entrance = Entrance(key, self._calls, self._dialogs, policy)
+        self._entrance = Entrance(key, self._calls, self._dialogs, policy, Inside(runtime))
 
     @ksr.hook
     def ksr_request_route(self, message: Any) -> None:

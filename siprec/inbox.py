@@ -112,7 +112,7 @@ class SrsRequested:
     reason: str = ""
     contact: str = ""
     content_type: str = ""
-    body: str = field(default="", metadata=SDP)
+    body: str = field(default="", metadata=SDP, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ class SrsReplied:
     routes: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ()
     content_type: str = ""
-    body: str = field(default="", metadata=SDP)
+    body: str = field(default="", metadata=SDP, repr=False)
     tls: TlsSeen | None = None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import KSR
 
@@ -9,6 +10,10 @@ from siprec_kemi import ksr
 
 # An m-line in use (port not 0) with a secure profile: RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF.
 _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
+
+# States of a dialog in Kamailio: answered, with or without the ACK; over.
+_CONFIRMED = (3, 4)
+_DELETED = 5
 
 # sanity: SIP version, Via, required headers, CSeq method and value, Content-Length, parse.
 SANITY_MESSAGE = 17895
@@ -115,13 +120,21 @@ def track_dialog() -> bool:
     return int(KSR.dialog.dlg_manage()) > 0
 
 
-def end_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> bool:
-    """Send BYE to both parties of a dialog that is tracked; False when there is no such."""
-    dialog = [sip_call_id, from_tag, to_tag]
-    # One that is over stays for some seconds, and to end it again would be an error in the log.
-    return _is_done("dlg.is_alive", dialog) and _is_done("dlg.terminate_dlg", dialog)
+def tracked_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> dict[str, Any] | None:
+    """Give what is known of a dialog that is tracked, as the RPC `dlg.dlg_list` tells it.
+
+    None when it is not known, not answered yet, or over; one that is over stays for a while.
+    """
+    dialog = _result("dlg.dlg_list", sip_call_id, from_tag)
+    is_there = isinstance(dialog, dict) and dialog.get("state") in _CONFIRMED
+    return dialog if is_there and dialog["callee"]["tag"] == to_tag else None
 
 
-def _is_done(method: str, parameters: list[str]) -> bool:
+def forget_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> None:
+    """Let the dialog be over for Kamailio, without a BYE of its own."""
+    _result("dlg.set_state", sip_call_id, from_tag, to_tag, _DELETED)
+
+
+def _result(method: str, *parameters: str | int) -> Any:
     request = {"jsonrpc": "2.0", "method": method, "params": parameters, "id": 1}
-    return "error" not in json.loads(ksr.rpc(json.dumps(request)))
+    return json.loads(ksr.rpc(json.dumps(request))).get("result")

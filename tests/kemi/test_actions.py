@@ -1,7 +1,8 @@
 """The action Stream of a node: read from a real Redis, and carried out."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,33 @@ END = EndCall(
 )
 
 
+DIALOG: Mapping[str, Any] = {
+    "call-id": "a@b",
+    "from_uri": "sip:alice@example.com",
+    "to_uri": "sip:1@example.com",
+    "state": 4,
+    "caller": {
+        "tag": 'f"',
+        "contact": "sip:alice@10.0.0.1:5060;alias=192.0.2.1~5062~1",
+        "cseq": "7",
+        "route_set": "",
+        "socket": "udp:192.0.2.9:5060",
+    },
+    "callee": {
+        "tag": "t",
+        "contact": "sip:bob@192.0.2.2;transport=tcp",
+        "cseq": "0",
+        "route_set": "",
+        "socket": "tcp:192.0.2.9:5060",
+    },
+}
+
+
+def answer_rpc(ksr: StrictKsr, result: object) -> None:
+    """Let every RPC have this result."""
+    ksr.variables["$jsonrpl(body)"] = json.dumps({"jsonrpc": "2.0", "result": result, "id": 1})
+
+
 @pytest.fixture
 def store(client: Client, prefix: str) -> Store:
     return Store(client, prefix)
@@ -29,7 +57,7 @@ def actions(
     redis_server: RedisServer, prefix: str, ksr: StrictKsr, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Actions]:
     monkeypatch.setattr(module, "BLOCK_MS", 1)
-    ksr.variables["$jsonrpl(body)"] = json.dumps({"jsonrpc": "2.0", "result": "Done", "id": 1})
+    answer_rpc(ksr, DIALOG)
     connection = connect(redis_server.url)
     yield Actions(connection, prefix, NODE)
     connection.close()
@@ -50,19 +78,39 @@ def test_call_is_ended_once(actions: Actions, store: Store, ksr: StrictKsr) -> N
     store.order_action("another", END)
     assert actions.turn()
     assert actions.turn()
-    dialog = ["a@b", 'f"', "t"]
-    assert requests(ksr) == [("dlg.is_alive", dialog), ("dlg.terminate_dlg", dialog)]
+    assert requests(ksr) == [
+        ("dlg.dlg_list", ["a@b", 'f"']),
+        ("dlg.set_state", ["a@b", 'f"', "t", 5]),
+    ]
+    sent = [(method, hop, socket) for method, _, hop, socket, *_ in ksr.named("tm.t_uac_send")]
+    assert sent == [
+        ("BYE", "sip:192.0.2.1:5062;transport=udp", "udp:192.0.2.9:5060"),
+        ("BYE", "sip:bob@192.0.2.2;transport=tcp", "tcp:192.0.2.9:5060"),
+    ]
     assert levels(ksr) == ["info"]
 
 
-def test_call_that_is_not_known_here_is_logged(
+def test_call_whose_byes_cannot_be_sent_is_an_error(
     actions: Actions, store: Store, ksr: StrictKsr
 ) -> None:
-    error = {"code": 404, "message": "Dialog not found"}
-    ksr.variables["$jsonrpl(body)"] = json.dumps({"jsonrpc": "2.0", "error": error, "id": 1})
+    ksr.returns["tm.t_uac_send"] = -1
     store.order_action(NODE, END)
     assert actions.turn()
-    assert [method for method, _ in requests(ksr)] == ["dlg.is_alive"]
+    assert levels(ksr) == ["err"]
+
+
+@pytest.mark.parametrize(
+    "result",
+    [None, {}, {**DIALOG, "state": 5}, {**DIALOG, "callee": {**DIALOG["callee"], "tag": "other"}}],
+    ids=["none", "empty", "over", "another"],
+)
+def test_call_that_is_not_known_here_is_logged(
+    actions: Actions, store: Store, ksr: StrictKsr, result: object
+) -> None:
+    answer_rpc(ksr, result)
+    store.order_action(NODE, END)
+    assert actions.turn()
+    assert not ksr.named("tm.t_uac_send")
     assert levels(ksr) == ["warn"]
 
 
@@ -83,6 +131,16 @@ def test_action_that_is_not_understood_is_logged_and_passed_over(
     store.order_action(NODE, END)
     assert actions.turn()
     assert levels(ksr) == ["err", "info"]
+
+
+def test_dialog_that_is_not_whole_ends_nothing_else(
+    actions: Actions, store: Store, ksr: StrictKsr
+) -> None:
+    answer_rpc(ksr, {**DIALOG, "caller": {}})
+    store.order_action(NODE, END)
+    assert actions.turn()
+    assert actions.turn()
+    assert levels(ksr) == ["err"]
 
 
 def test_actions_wait_while_redis_is_away(prefix: str, ksr: StrictKsr) -> None:

@@ -8,6 +8,7 @@ from siprec.keys import actions_key
 from siprec.record import RecordError
 from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr, ksr_proxy
+from siprec_kemi.proxy.farewell import Farewell, farewells
 
 BLOCK_MS = 1_000
 REDIS_TIMEOUT_S = 3.0
@@ -56,16 +57,33 @@ class Actions:
     def _take(self, entry_id: str, fields: dict[str, str]) -> None:
         try:
             self._do(from_fields(fields))
-        except RecordError as error:
-            ksr.log("error", f"action {entry_id} is not understood: {error}")
+        except (RecordError, KeyError, ValueError) as error:
+            ksr.log("error", f"action {entry_id} is not understood: {error!r}")
 
     def _do(self, action: Action) -> None:
-        dialog = (action.sip_call_id, action.from_tag, action.to_tag)
-        if ksr_proxy.end_dialog(*dialog):
-            ksr.log("info", f"{action.call_sid} ended: {action.reason}")
-        else:
-            # Over by now, or begun before this Kamailio was: its dialogs are in its memory only.
-            ksr.log("warning", f"{action.call_sid} is not known here, not ended: {action.reason}")
+        tags = (action.sip_call_id, action.from_tag, action.to_tag)
+        dialog = ksr_proxy.tracked_dialog(*tags)
+        if dialog is None:
+            # Over by now, or begun before this Kamailio was: it knows dialogs while it lives.
+            text = f"{action.call_sid} is not known here, not ended: {action.reason}"
+            ksr.log("warning", text)
+            return
+        sent = [_send(farewell) for farewell in farewells(dialog)]
+        ksr_proxy.forget_dialog(*tags)
+        level = "info" if all(sent) else "error"
+        text = f"{action.call_sid} ended, {sum(sent)} of 2 BYEs sent: {action.reason}"
+        ksr.log(level, text)
+
+
+def _send(farewell: Farewell) -> bool:
+    return ksr.send_request(
+        method="BYE",
+        uri=farewell.uri,
+        next_hop=farewell.next_hop,
+        socket=farewell.socket,
+        headers=farewell.headers,
+        body="",
+    )
 
 
 def _position(entry_id: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.proxy.calls import Calls
 from siprec_kemi.proxy.dialogs import Dialogs
+from siprec_kemi.proxy.inside import Inside
 from siprec_kemi.proxy.policy import Policy
 from siprec_kemi.proxy.route_parameter import read_parameter
 
@@ -14,8 +15,11 @@ ALLOWED = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
 class Entrance:
     """The request route. One per SIP worker."""
 
-    def __init__(self, route_key: bytes, calls: Calls, dialogs: Dialogs, policy: Policy) -> None:
+    def __init__(
+        self, route_key: bytes, calls: Calls, dialogs: Dialogs, policy: Policy, inside: Inside
+    ) -> None:
         self._route_key = route_key
+        self._inside = inside
         self._calls = calls
         self._dialogs = dialogs
         self._policy = policy
@@ -64,8 +68,10 @@ class Entrance:
         elif ksr.is_set("$hdr(Route)") and not self._drop_own_route():
             ksr.reply_stateless(403, "Preloaded Route Not Allowed")
         elif method == "INVITE":
+            self._inside.leave()
             self._invite()
         elif method in RELAYED:
+            self._inside.leave()
             self._relay_plain()
         else:
             ksr.append_reply_header(f"Allow: {ALLOWED}\r\n")
