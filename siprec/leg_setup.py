@@ -21,7 +21,7 @@ from siprec.leg_end import (
     wind_down,
 )
 from siprec.leg_target import target_of
-from siprec.model import AlertLevel, Leg, StreamState
+from siprec.model import AlertLevel, Leg, OnSecureCall, StreamState
 from siprec.sdp import check_answer
 from siprec.sids import make_fork_tag, make_leg_call_id
 
@@ -35,6 +35,7 @@ INVITE_GRACE_MS = 1_000
 BAD_ANSWER = 32102
 AUTHENTICATION = 32106
 NO_MEDIA = 31953
+NOT_SECURE = 32209
 
 # What every SRS would answer to the same request: it is the request that is wrong, or 6xx,
 # which speaks for all (RFC 3261 §21.6).
@@ -83,8 +84,20 @@ def _send_invite(leg: Leg, at: At) -> LegOutcome:
 
 
 def offer_to_srs(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
-    """Invite the SRS to what rtpengine offers."""
-    return _invite(replace(leg, offer=event.offer), at)
+    """Invite the SRS to what rtpengine offers.
+
+    RFC 7866 §12.2: a stream encrypted anew has a key of its own. rtpengine copies the key of
+    the call when no other suite is allowed.
+    """
+    invited = _invite(replace(leg, offer=event.offer), at)
+    policy = at.plan.on_secure_call
+    if policy is OnSecureCall.ALLOW or not any(m.has_call_key for m in event.offer.media):
+        return invited
+    text = f"the media to {leg.srs} would have the key of the call: allow a further suite, or DTLS"
+    if policy is OnSecureCall.REFUSE:
+        return wind_down(leg, at, bye=False, fault=Fault(NOT_SECURE, text))
+    alert = e.RaiseAlert(code=NOT_SECURE, text=text, level=AlertLevel.WARNING)
+    return LegOutcome(invited.leg, (*invited.commands, alert))
 
 
 def retry_or_give_up_fork(leg: Leg, event: e.ForkRefused, at: At) -> LegOutcome:

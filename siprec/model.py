@@ -210,7 +210,7 @@ class Leg:
     forks: int = 1
     fork_tag: str = ""
     offer: Offer | None = None
-    answer: str = field(default="", metadata=SDP)
+    answer: str = field(default="", metadata=SDP, repr=False)
     bye_done: bool = False
     fork_done: bool = False
     began_ms: int = 0

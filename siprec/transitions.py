@@ -42,7 +42,7 @@ def _row(**handled: Transition) -> Mapping[type[e.LegEvent], Transition]:
 
 TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
     S.FORKING: _row(
-        ForkOffered=Transition(setup.offer_to_srs, (S.INVITING,)),
+        ForkOffered=Transition(setup.offer_to_srs, (S.INVITING, S.STOPPING)),
         ForkRefused=Transition(setup.retry_or_give_up_fork, (S.FORKING, S.STOPPING)),
         DeadlinePassed=Transition(setup.fork_deadline, (S.FORKING, S.STOPPING)),
         Stopped=Transition(end.stop_before_invite, (S.STOPPING,)),
