@@ -325,12 +325,12 @@ class Connector:
     header_prefix: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     credential_header: str = ""
-    credential_value: str = field(default="", metadata=SECRET)
+    credential_value: str = field(default="", metadata=SECRET, repr=False)
     digest_user: str = ""
-    digest_password: str = field(default="", metadata=SECRET)
+    digest_password: str = field(default="", metadata=SECRET, repr=False)
     tls_ca: str = ""
     tls_certificate: str = ""
-    tls_key: str = field(default="", metadata=SECRET)
+    tls_key: str = field(default="", metadata=SECRET, repr=False)
     tls_version: TlsVersion = TlsVersion.V1_2
     metadata_type: MetadataType = MetadataType.RS_METADATA_XML
     codecs: tuple[str, ...] = ()

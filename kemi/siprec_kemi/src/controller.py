@@ -61,7 +61,7 @@ class Controller:
         self._name = f"{runtime.node}/{boot_id()}/{index}/{os.getpid()}"
         self._owners = owners
         client = connect(url, timeout_s=REDIS_TIMEOUT_S)
-        vault = Vault.from_runtime(runtime)
+        self._vault = vault = Vault.from_runtime(runtime)
         self._shards = ShardStore(client, prefix, self._name, vault)
         self._leases = Leases(self._shards)
         self._store = Store(client, prefix, vault)
@@ -183,7 +183,7 @@ class Controller:
 
     def _apply_fields(self, shard: int, entry_id: str, fields: Mapping[str, str]) -> None:
         try:
-            self._apply(shard, from_fields(fields))
+            self._apply(shard, from_fields(fields, self._vault.unseal))
         except StoreUnavailable:
             raise
         except Exception as error:
