@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -251,8 +252,17 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("SIPREC_")}
 
 
+# What Kamailio says when a peer, a recorder that is checked, say, is not there.
+_PEER_IS_GONE = re.compile(
+    r"tcpconn_1st_send\(\): .*failed|msg_send_buffer\(\): tcp_send failed"
+    r"|Attempt to send to precreated request failed"
+)
+
+
 def _is_error(line: str) -> bool:
     process, bar, message = line.partition("|")
+    if process.strip() == "src" and _PEER_IS_GONE.search(message):
+        return False
     if not bar:
         return line.startswith(("Traceback", "siprec:"))
     return level_of(process.strip(), message.strip()) is LogLevel.ERROR
