@@ -60,6 +60,11 @@ class _Challenge:
         raw = (part if isinstance(part, bytes) else _bytes(part) for part in parts)
         return _HASHES[self.hash_name](b":".join(raw)).hexdigest()
 
+    def second(self, method: str, uri: str, body: bytes) -> str:
+        """Hash A2 of RFC 7616 §3.4.3."""
+        entity = (self.hashed(body),) if self.qop == "auth-int" else ()
+        return self.hashed(method, uri, *entity)
+
 
 def answer_challenge(
     challenges: Sequence[str],
@@ -74,11 +79,11 @@ def answer_challenge(
 ) -> str:
     """Give the value of Authorization (after 401) or Proxy-Authorization (after 407).
 
-    challenges: the values of WWW-Authenticate or Proxy-Authenticate, with or without the name.
-    method, uri, body: of the request that is sent next; `uri` as in its Request-URI.
-    cnonce: fresh and random, of token characters. nc: how often this nonce was used, from 1.
-    The value may hold `!`. A caller whose credentials were refused tries again only when
-    `is_stale`: otherwise the password is wrong.
+    challenges: values of WWW-Authenticate or Proxy-Authenticate, with or without the name.
+    method, uri (the Request-URI), body: of the request that is sent next.
+    cnonce: random, of token characters. nc: how often this nonce was used, from 1.
+    The value may hold `!`. Whoever is refused with it tries again only when `is_stale`:
+    otherwise the password is wrong.
 
     Raises:
         DigestError: no challenge is one that we can answer, or there are no credentials.
@@ -87,12 +92,10 @@ def answer_challenge(
         raise DigestError("the connector has no user and password")
     chosen = _strongest(challenges)
     count = f"{nc:08x}"
-    # RFC 7616 §3.4.2 and §3.4.3: A1 and A2.
     first = chosen.hashed(user, chosen.realm, password)
     if chosen.is_session:
         first = chosen.hashed(first, chosen.nonce, cnonce)
-    entity = (chosen.hashed(body),) if chosen.qop == "auth-int" else ()
-    second = chosen.hashed(method, uri, *entity)
+    second = chosen.second(method, uri, body)
     middle = (count, cnonce, chosen.qop) if chosen.qop else ()
     fields = [
         f'username="{_quotable(user)}"',
