@@ -84,7 +84,8 @@ def answer_challenge(
 ) -> str:
     """Give the value of Authorization (after 401) or Proxy-Authorization (after 407).
 
-    challenges: header lines or values. uri: the Request-URI. cnonce: random, of token characters. nc: how often this nonce was used, from 1.
+    challenges: header lines or values. uri: the Request-URI. cnonce: random, of
+    token characters. nc: how often this nonce was used, from 1.
     The value may hold `!`. Whoever is refused with it tries again only when `is_stale`:
     otherwise the password is wrong.
 
