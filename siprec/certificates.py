@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from siprec.errors import SiprecError, SipUriError
+from siprec.errors import MAX_WHY_CHARS, SiprecError, SipUriError
 from siprec.sip_uri import parse_uri
 
 SOON_DAYS = 30
@@ -73,7 +73,9 @@ def check_certificate(pem: str, host: str, now_ms: int) -> None:
     found = _identities(certificate)
     if not _covers(found, host):
         others = ", ".join([*found.names, *map(str, found.ips)]) or "nobody"
-        raise CertificateError(f"certificate of {host} is for {others[:200]}")
+        # It is the peer's, and ends up in logs and alerts.
+        others = "".join(char if char.isprintable() else "?" for char in others[:MAX_WHY_CHARS])
+        raise CertificateError(f"certificate of {host} is for {others}")
     if now_ms >= _end_ms(certificate):
         day = certificate.not_valid_after_utc.date()
         raise CertificateError(f"certificate of {host} expired on {day}")

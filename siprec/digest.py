@@ -60,6 +60,16 @@ class _Challenge:
         raw = (part if isinstance(part, bytes) else _bytes(part) for part in parts)
         return _HASHES[self.hash_name](b":".join(raw)).hexdigest()
 
+    def first(self, user: str, password: str, cnonce: str) -> str:
+        """Hash A1 of RFC 7616 §3.4.2."""
+        secret = self.hashed(user, self.realm, password)
+        return self.hashed(secret, self.nonce, cnonce) if self.is_session else secret
+
+    def second(self, method: str, uri: str, body: bytes) -> str:
+        """Hash A2 of RFC 7616 §3.4.3."""
+        entity = (self.hashed(body),) if self.qop == "auth-int" else ()
+        return self.hashed(method, uri, *entity)
+
 
 def answer_challenge(
     challenges: Sequence[str],
@@ -74,11 +84,10 @@ def answer_challenge(
 ) -> str:
     """Give the value of Authorization (after 401) or Proxy-Authorization (after 407).
 
-    challenges: the values of WWW-Authenticate or Proxy-Authenticate, with or without the name.
-    method, uri, body: of the request that is sent next; `uri` as in its Request-URI.
-    cnonce: fresh and random, of token characters. nc: how often this nonce was used, from 1.
-    The value may hold `!`. A caller whose credentials were refused tries again only when
-    `is_stale`: otherwise the password is wrong.
+    challenges: header lines or values. uri: the Request-URI. cnonce: random, of
+    token characters. nc: how often this nonce was used, from 1.
+    The value may hold `!`. Whoever is refused with it tries again only when `is_stale`:
+    otherwise the password is wrong.
 
     Raises:
         DigestError: no challenge is one that we can answer, or there are no credentials.
@@ -87,19 +96,14 @@ def answer_challenge(
         raise DigestError("the connector has no user and password")
     chosen = _strongest(challenges)
     count = f"{nc:08x}"
-    # RFC 7616 §3.4.2 and §3.4.3: A1 and A2.
-    first = chosen.hashed(user, chosen.realm, password)
-    if chosen.is_session:
-        first = chosen.hashed(first, chosen.nonce, cnonce)
-    entity = (chosen.hashed(body),) if chosen.qop == "auth-int" else ()
-    second = chosen.hashed(method, uri, *entity)
+    hashes = chosen.first(user, password, cnonce), chosen.second(method, uri, body)
     middle = (count, cnonce, chosen.qop) if chosen.qop else ()
     fields = [
         f'username="{_quotable(user)}"',
         f'realm="{_quotable(chosen.realm)}"',
         f'nonce="{_quotable(chosen.nonce)}"',
         f'uri="{_quotable(uri)}"',
-        f'response="{chosen.hashed(first, chosen.nonce, *middle, second)}"',
+        f'response="{chosen.hashed(hashes[0], chosen.nonce, *middle, hashes[1])}"',
         *([f"algorithm={chosen.named}"] if chosen.named else []),
         *([f'cnonce="{cnonce}"'] if chosen.qop or chosen.is_session else []),
         *([f'opaque="{_quotable(chosen.opaque)}"'] if chosen.opaque is not None else []),

@@ -182,7 +182,7 @@ class Runtime:
     `tls_proxies` are those toward recorders; `src_inside` (`HOST:PORT`, UDP) is where the SRC
     role talks with them, and `tls_loaded` a file with the names of the profiles they know, one
     a line. `sip_inside` is where the proxy role hears the TLS proxy of `[sip]`. They are empty
-    without a `tls:` socket.
+    without a `tls:` socket. `embeds_rtpengine` tells that `rtpengine.ng` is one of our own.
     """
 
     settings: Settings
@@ -193,3 +193,4 @@ class Runtime:
     src_inside: str = ""
     sip_inside: str = ""
     tls_loaded: str = ""
+    embeds_rtpengine: bool = False

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from siprec.settings import LogLevel, Runtime, Settings, SipSettings, SrcSettings
 from siprec_control.children import Program
+from siprec_control.edges import media_addresses
 from siprec_control.layout import Layout
 from siprec_control.runtime import Plan
 from siprec_control.tls_proxies import KAMAILIO, kamailio_listen, tls_command, without_tls
@@ -107,10 +108,9 @@ def interfaces(settings: Settings) -> list[str]:
     An edge without media of its own has the addresses of the default one, under its name.
     """
     found = settings.rtpengine.interface.split(",")
-    addresses = [each.rpartition("/")[2] for each in found]
     for edge in settings.edges:
-        own = edge.media.split(",") if edge.media is not None else addresses
-        found += [f"{edge.interface or edge.name}/{address}" for address in own]
+        addresses = media_addresses(edge, settings.rtpengine)
+        found += [f"{edge.interface or edge.name}/{address}" for address in addresses]
     return found
 
 

@@ -69,6 +69,7 @@ def resolve(settings: Settings, state: StateFolder) -> Plan:
             rtpengine=replace(settings.rtpengine, ng=ng),
             account=replace(settings.account, sid=account.sid),
         ),
+        embeds_rtpengine=not settings.rtpengine.ng,
         node=socket.gethostname(),
         route_key=_route_key(state),
         secret_key_file=resolve_key_file(settings, state),

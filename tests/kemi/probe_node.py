@@ -61,8 +61,7 @@ class ProbeNode:
         )
         (folder / "runtime.json").write_text(to_json(runtime))
         self._listen = [*listen, *edge.listen, *([f"udp:{src_inside}"] if src_inside else [])]
-        self._nameserver = nameserver
-        self._count = 0
+        self._nameserver, self._count = nameserver, 0
         self._answers: dict[int, dict[str, Any]] = {}
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.settimeout(WITHIN_S)

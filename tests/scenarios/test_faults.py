@@ -206,6 +206,24 @@ def test_deaf_rtpengine_does_not_delay_calls_much(tmp_path: Path) -> None:
             poll(lambda: 32014 in [alert.code for alert in stage.alerts(caller)])
 
 
+def test_deaf_rtpengine_leaves_one_way_through_us_when_a_second_target_is_dialled(
+    tmp_path: Path,
+) -> None:
+    with Rtpengine(tmp_path) as rtpengine, BreakableProxy(rtpengine.ng) as ng:
+        address = "{}:{}".format(*ng.address)
+        with Stage(tmp_path / "stage", settings={"rtpengine": {"ng": [address]}}) as stage:
+            caller, callee = stage.pair()
+            busy = stage.phone("carol")
+            number = stage.number(dial(busy), dial(callee))
+            ng.deaf = True
+            caller.invite(number)
+            busy.reply(busy.expect("INVITE"), 486, "Busy Here")
+            busy.expect("ACK")
+            invite, _ = answer(caller, callee)
+            assert len(invite.all("Record-Route")) == 1
+            hang_up(caller, callee)
+
+
 def test_two_rtpengines_share_calls_and_one_takes_over_for_the_other(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("first", "second")]
     for folder in folders:

@@ -126,6 +126,8 @@ def test_certificate_that_fits_passes() -> None:
     [
         ((dns("a.example"), ip("192.0.2.1")), SRS, BEGIN, "is for a.example, 192.0.2.1"),
         ((), None, BEGIN, "is for nobody"),
+        ((dns("a\r\nb\x1b[1m"),), SRS, BEGIN, "is for a??b?[1m"),
+        ((dns("a" * 999),), SRS, BEGIN, f"is for {'a' * 200}"),
         ((dns(SRS),), SRS, END, "expired on 2026-12-31"),
         (
             (dns(SRS),),

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from siprec.actions import EndCall
+from siprec.model import Connector, Srs
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.stack import Stack
 from tests.tls.site import Site
@@ -100,3 +102,33 @@ def test_call_from_tls_of_unlisted_caller_refused(
     caller.invite("+15550100")
     caller.ack_refusal(caller.expect(403))
     assert callee.hears_nothing()
+
+
+def test_call_from_tls_that_nobody_records_any_more_is_ended(
+    caller: TlsPhone, callee: Phone, stack: Stack
+) -> None:
+    account_sid = stack.runtime.settings.account.sid or ""
+    recorder = Srs(uri=f"sip:127.0.0.1:{stack.ports.take()}")
+    stack.store.put_connector(
+        Connector(
+            account_sid=account_sid, name="Must", srs=(recorder,), required=True, end_call_s=5
+        )
+    )
+    start = '<Start><Siprec name="all" connectorName="Must"/></Start>'
+    stack.set_number("+15550101", start, "<Dial><Number>+15550101</Number></Dial>")
+    caller.invite("+15550101")
+    answer(caller, callee)
+    action = EndCall(
+        call_sid="CA" + "0" * 32,
+        sip_call_id=caller.call_id,
+        from_tag=caller.tag,
+        to_tag=callee.tag,
+        reason="nobody records it any more",
+    )
+    stack.store.order_action(stack.runtime.node, action)
+    for phone in (caller, callee):
+        bye = phone.expect("BYE")
+        assert bye.to_tag == phone.tag
+        phone.reply(bye, 200, "OK")
+        assert phone.hears_nothing()
+    assert len(caller.tls.peers) == 1

@@ -49,7 +49,7 @@ def stack(
     folder = tmp_path_factory.mktemp("stack")
     ports = PortBlock()
     sip, sips, src, srcs = (ports.take() for _ in range(4))
-    settings = {
+    settings: dict[str, dict[str, object]] = {
         "sip": {"listen": [f"udp:{SIP}:{sip}", f"tls:{SIP}:{sips}"]},
         "src": {"listen": [f"udp:127.0.0.1:{src}", f"tls:127.0.0.1:{srcs}"]},
         "edges.ash": {"listen": [f"tls:{EDGE}:{srcs}"], "media": EDGE},

@@ -200,8 +200,8 @@ class Calls:
             else:
                 self._refuse(invitation, 480, "Temporarily Unavailable")
             return
-        if not invitation.media:
-            invitation = self._anchor(invitation)
+        if not invitation.dialled:
+            invitation = replace(self._anchor(invitation), dialled=True)
         keep(invitation)
         ksr.set_target(uris[0])
         for uri in uris[1:]:

@@ -20,6 +20,7 @@ class Invitation:
     """`program` is None when nothing of the document is left; `instance` is rtpengine's.
 
     `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
+    `dialled` tells that a target was dialled before: we are on the path, with media or without.
     """
 
     call: Call
@@ -31,6 +32,7 @@ class Invitation:
     media: bool = False
     wait_s: int = 0
     tracked: bool = False
+    dialled: bool = False
 
 
 def keep(invitation: Invitation) -> None:
