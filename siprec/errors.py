@@ -10,6 +10,8 @@
     ├── SdpError          32102   SDP that cannot be used, the SRS's or anyone's
     │   ├── ForkError     32102   rtpengine's fork cannot feed the stream (yet)
     │   └── SrtpError     32207   the SRS's answer protects media otherwise than offered
+    ├── DigestError       32106   a challenge of the SRS that cannot be answered (siprec.digest)
+    ├── CertificateError  32011   a certificate that does not do for its host
     └── MultipartError            a multipart body that cannot be read or written
 
 `code` is the alert code, where there is one.

@@ -92,6 +92,11 @@ def dialog_of(leg: Leg, answer: e.SrsAnswered) -> Leg:
     )
 
 
+def is_outdated(leg: Leg, challenge: e.Challenge) -> bool:
+    """Tell whether a reply is to a request that was sent anew: it may have been sent twice."""
+    return 0 < challenge.cseq < leg.cseq
+
+
 def challenged(leg: Leg, challenge: e.Challenge, at: At) -> Leg | None:
     """Give the leg with its next request authenticated; None when that cannot help."""
     is_ours = challenge.cseq == leg.cseq
@@ -194,7 +199,8 @@ def fork_released_early(leg: Leg, event: e.ForkReleased, at: At) -> LegOutcome:
 def bye_answered(leg: Leg, event: e.SrsByeAnswered, at: At) -> LegOutcome:
     """Take the reply to our BYE."""
     # The dialog of an attempt given up has a BYE of its own.
-    if event.attempt != leg.attempt:
+    is_other = event.status >= 300 and is_outdated(leg, event.challenge)
+    if event.attempt != leg.attempt or is_other:
         return LegOutcome(leg)
     if event.status in CHALLENGED and (again := challenged(leg, event.challenge, at)) is not None:
         return LegOutcome(again, (e.SendBye(),))

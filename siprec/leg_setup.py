@@ -18,6 +18,7 @@ from siprec.leg_end import (
     challenged,
     dialog_of,
     drop_late,
+    is_outdated,
     wind_down,
 )
 from siprec.leg_target import target_of
@@ -167,7 +168,7 @@ def _connect(leg: Leg, sdp: str, at: At) -> LegOutcome:
 
 def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
     """Take a refusal: authenticate, follow a redirection, connect anew, or end."""
-    if event.attempt != leg.attempt:
+    if event.attempt != leg.attempt or is_outdated(leg, event.challenge):
         return LegOutcome(leg)
     if event.status in CHALLENGED:
         if (again := challenged(leg, event.challenge, at)) is not None:

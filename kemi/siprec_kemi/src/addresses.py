@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from siprec.settings import Runtime, SrcSettings
+from siprec.settings import Runtime
 
 IPV4, IPV6 = 4, 6
 
@@ -35,12 +35,9 @@ class UnknownEdge(NoSocket):
 class Addresses:
     """The sockets of `[src]` (the edge None) and of the edges, as they are advertised."""
 
-    def __init__(self, runtime: Runtime | SrcSettings) -> None:
+    def __init__(self, runtime: Runtime) -> None:
         self._by_kind: dict[tuple[str | None, str, int], Address] = {}
         self._interfaces: dict[str | None, str | None] = {None: None}
-        if isinstance(runtime, SrcSettings):
-            self._add(None, runtime.listen, runtime.advertise)
-            return
         src = runtime.settings.src
         self._add(None, src.listen, src.advertise)
         for edge in runtime.settings.edges:

@@ -32,6 +32,7 @@ from siprec_kemi.src.audit import Audit
 from siprec_kemi.src.checks import Checks
 from siprec_kemi.src.connectors import Connectors
 from siprec_kemi.src.deaths import Deaths
+from siprec_kemi.src.doors import Doors, Knock
 from siprec_kemi.src.forks import Forks, media_of
 from siprec_kemi.src.health_watch import HealthWatch
 from siprec_kemi.src.inbox_reader import InboxReader
@@ -81,6 +82,7 @@ class Controller:
             end_call=self._end_call,
             register=self._watch_fork_socket,
         )
+        self._doors = Doors(self._selector)
         self._probes = Probes(
             addresses=self._addresses,
             resolver=self._resolver,
@@ -92,7 +94,7 @@ class Controller:
         )
         self._srs = Srs(
             node=runtime.node,
-            reach=Reach(self._addresses, self._resolver, self._tls),
+            reach=Reach(self._addresses, self._resolver, self._doors, self._tls),
             sender=sender,
             recorder=self._recorder,
             connector_of=self._connector_of,
@@ -127,6 +129,8 @@ class Controller:
                 self._read_mail()
             elif key.data is self._inboxes:
                 self._read_inboxes()
+            elif isinstance(key.data, Knock):
+                self._doors.take(key.data)
             else:
                 self._forks.take(key.data.receive())
         self._care()
@@ -206,7 +210,8 @@ class Controller:
         own = (self._audit, self._deaths, self._leases)
         due = [each.due_s - now for each in own]
         due.append(self._watch.next_due_s() - now)
-        waits = (self._forks.next_due_s(), self._probes.next_due_s(), self._tls.next_due_s())
+        others = (self._forks, self._doors, self._probes, self._tls)
+        waits = [each.next_due_s() for each in others]
         due += [due_s - now for due_s in waits if due_s is not None]
         if not self._inboxes.is_reading and self._inboxes.after:
             due.append(self._retry_s - now)
@@ -224,6 +229,7 @@ class Controller:
         self._audit.care()
         self._pools.care(now_ms())
         self._deaths.care()
+        self._doors.care()
         self._probes.care()
         self._tls.care()
         self._watch.care()

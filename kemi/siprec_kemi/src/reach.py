@@ -6,6 +6,7 @@ from functools import partial
 from siprec.srs_uri import SrsUri
 from siprec_kemi.src import requests
 from siprec_kemi.src.addresses import IPV6, Addresses, NoSocket
+from siprec_kemi.src.doors import Doors
 from siprec_kemi.src.requests import Hop
 from siprec_kemi.src.resolver import Resolver, Target
 from siprec_kemi.src.tls_peers import TlsPeers, TlsRoute
@@ -16,8 +17,11 @@ Go = Callable[[Hop | None, str], None]
 class Reach:
     """Gives next hops. Nothing is sent over TLS that a probe has not shown the way for."""
 
-    def __init__(self, addresses: Addresses, resolver: Resolver, tls: TlsPeers) -> None:
+    def __init__(
+        self, addresses: Addresses, resolver: Resolver, doors: Doors, tls: TlsPeers
+    ) -> None:
         self._addresses = addresses
+        self._doors = doors
         self._resolver = resolver
         self._tls = tls
 
@@ -43,16 +47,29 @@ class Reach:
         go(Hop(uri=inside, ours=ours, us=us, route=route.route), "")
 
     def _resolved(self, target: SrsUri, go: Go, found: tuple[Target, ...], why: str) -> None:
-        for each in found:
-            try:
-                ours = self._addresses.toward(each.ip, each.transport, target.edge)
-            except NoSocket as error:
-                why = str(error)
-                continue
-            uri = requests.hop_uri(each.ip, each.port, each.transport)
-            go(Hop(uri=uri, ours=ours, us=requests.our_uri(target, ours)), "")
+        """Take the first address that can be reached."""
+        if not found:
+            go(None, why)
             return
-        go(None, why)
+        first, left = found[0], found[1:]
+        try:
+            ours = self._addresses.toward(first.ip, first.transport, target.edge)
+        except NoSocket as error:
+            self._resolved(target, go, left, str(error))
+            return
+        uri = requests.hop_uri(first.ip, first.port, first.transport)
+        hop = Hop(uri=uri, ours=ours, us=requests.our_uri(target, ours))
+        if first.transport == "udp":
+            go(hop, "")
+            return
+
+        def answered(closed: str) -> None:
+            if closed:
+                self._resolved(target, go, left, closed)
+            else:
+                go(hop, "")
+
+        self._doors.knock(first, ours, answered)
 
     def forget(self, target: SrsUri, profile: str) -> None:
         """Forget the connection over TLS to an SRS."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import dns.exception
 import dns.rdata
@@ -21,13 +20,11 @@ import dns.resolver
 import dns.rrset
 from dns.rdtypes.IN.SRV import SRV
 
-from siprec.sip_uri import SipUri
 from siprec.srs_uri import SrsUri
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.addresses import IPV4, IPV6, Addresses, NoSocket
 
 THREADS = 4
-DEFAULT_PORT = 5060
 WITHIN_S = 3.0
 # A name server that drops what it does not know must leave time for the addresses.
 SRV_WITHIN_S = 1.5
@@ -115,17 +112,12 @@ class Resolver:
         self._asked: dict[_Question, list[Done]] = {}
         self._answers: deque[tuple[_Question, Future[_Found]]] = deque()
 
-    def resolve(self, target: SrsUri | str, done: Callable[[Any, str], None]) -> None:
+    def resolve(self, target: SrsUri, done: Done) -> None:
         """Call `done(targets, "")`, the best first, or `done((), why)`.
 
         At once when the answer is known, else from `deliver`. Recorders of the same priority
         are in another order each time, by their weights (RFC 2782).
         """
-        if isinstance(target, str):
-            wire = SipUri(scheme="sip", host=target, port=DEFAULT_PORT)
-            first = lambda found, why: done(found[0].ip if found else None, why)  # noqa: E731
-            self.resolve(SrsUri(wire=wire), first)
-            return
         if _is_numeric(target.host):
             port = target.port or target.default_port
             done((Target(target.host, port, target.transport),), "")
