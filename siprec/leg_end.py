@@ -89,6 +89,9 @@ def dialog_of(leg: Leg, answer: e.SrsAnswered) -> Leg:
         remote_target=answer.remote_target,
         route_set=answer.route_set,
         cseq=max(leg.cseq, answer.cseq),
+        # What the INVITE took counts for it alone: BYE may be challenged as well.
+        auth_tries=0,
+        flow_tries=0,
     )
 
 
