@@ -12,6 +12,7 @@ from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.runtime import load_runtime, settle_memory
 from siprec_kemi.src.addresses import Addresses
+from siprec_kemi.src.doors import Doors, Knock
 from siprec_kemi.src.mail import Mailbox
 from siprec_kemi.src.owners import Owners
 from siprec_kemi.src.probes import ProbeResult, Probes
@@ -31,25 +32,34 @@ class Loop:
         self._mailbox = Mailbox()
         addresses = Addresses(runtime)
         self._resolver = Resolver(self._mailbox.wake, addresses)
+        self._selector = selectors.DefaultSelector()
+        self._doors = Doors(self._selector)
         self._probes = Probes(
-            addresses=addresses, resolver=self._resolver, sender=sender, port=self._mailbox.port
+            addresses=addresses,
+            resolver=self._resolver,
+            doors=self._doors,
+            sender=sender,
+            port=self._mailbox.port,
         )
         self._peers = TlsPeers(addresses=addresses, probes=self._probes, loaded=runtime.tls_loaded)
-        self._selector = selectors.DefaultSelector()
         self._selector.register(self._commands, selectors.EVENT_READ)
         self._selector.register(self._mailbox, selectors.EVENT_READ)
 
     def turn(self) -> None:
         """Wait, and deal with what came."""
-        dues = [self._probes.next_due_s(), self._peers.next_due_s()]
+        own = (self._doors, self._probes, self._peers)
+        dues = [each.next_due_s() for each in own]
         waits = [max(0.0, due - monotonic_s()) for due in dues if due is not None]
         for key, _ in self._selector.select(min(waits, default=None)):
             if key.fileobj is self._commands:
                 self._obey(*self._commands.recvfrom(65535))
+            elif isinstance(key.data, Knock):
+                self._doors.take(key.data)
             else:
                 for reply in self._mailbox.receive():
                     self._probes.take(reply)
         self._resolver.deliver()
+        self._doors.care()
         self._probes.care()
         self._peers.care()
 

@@ -164,7 +164,10 @@ class Session:
 
 
 class ReferenceSrs:
-    """A running `siprec-srs --raw` at `uri`, with switches of its own."""
+    """A running `siprec-srs --raw` at `uri`, with switches of its own.
+
+    With `--tls-listen` it is at `tls_address` as well.
+    """
 
     def __init__(self, folder: Path, *switches: str, listen: str = "127.0.0.1:0") -> None:
         self.folder = folder
@@ -178,15 +181,16 @@ class ReferenceSrs:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
         try:
-            self.address = poll(self._ready, why=lambda: f"SRS not ready:\n{self.log}")
+            ready = poll(self._ready, why=lambda: f"SRS not ready:\n{self.log}")
         except BaseException:
             self.end()
             raise
+        self.address, _, self.tls_address = ready.partition(" tls ")
 
     def _ready(self) -> str:
         assert self.process.poll() is None, f"the SRS has ended:\n{self.log}"
-        lines = (line.split() for line in self.log.splitlines() if line.startswith("ready "))
-        return next((words[1] for words in lines), "")
+        lines = (line for line in self.log.splitlines() if line.startswith("ready "))
+        return next((line.removeprefix("ready ") for line in lines), "")
 
     def __enter__(self) -> Self:
         return self
@@ -206,6 +210,12 @@ class ReferenceSrs:
     def uri(self) -> str:
         """Give the SIP URI for a connector."""
         return f"sip:recorder@{self.address}"
+
+    @property
+    def secure_uri(self) -> str:
+        """Give the SIP URI for a connector that protects signalling and media."""
+        assert self.tls_address
+        return f"sip:recorder@{self.tls_address};secure=true"
 
     @property
     def log(self) -> str:

@@ -1,7 +1,7 @@
 """A stack with a recorder, and what tests of calls ask of both."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,14 +29,18 @@ def dial(*phones: Phone, timeout_s: int | None = None) -> str:
 class Stage:
     """A stack and the SRS of its connector `Default`; phones close with it. Use it with `with`."""
 
-    def __init__(self, folder: Path, *, settings: Settings | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, settings: Settings | None = None, tls: bool = False
+    ) -> None:
         self._folder = folder
         self._open = ExitStack()
         self._numbers = itertools.count(100)
         self._errors_seen = 0
         with ExitStack() as opened:
             self.srs = opened.enter_context(ReferenceSrs(folder / "srs"))
-            self.stack = opened.enter_context(Stack(folder / "stack", settings=settings, ipv6=True))
+            self.stack = opened.enter_context(
+                Stack(folder / "stack", settings=settings, ipv6=True, tls=tls)
+            )
             self.stack.cli("connector", "set", "Default", "--srs", self.srs.uri)
             self._open = opened.pop_all()
 
@@ -75,10 +79,20 @@ class Stage:
 
     def recorder(self, *switches: str) -> tuple[ReferenceSrs, str]:
         """Start an SRS with switches; give it and a `<Start>` of a stream to it."""
+        srs = self.recorder_alone(*switches)
+        return srs, self.connect(srs.uri)
+
+    def recorder_alone(self, *switches: str) -> ReferenceSrs:
+        """Start an SRS with switches, without a connector."""
+        folder = self._folder / f"srs-{next(self._numbers)}"
+        return self._open.enter_context(ReferenceSrs(folder, *switches))
+
+    def connect(self, *uris: str, options: Iterable[str] = ()) -> str:
+        """Set a new connector with options; give a `<Start>` of a stream to it."""
         name = f"C{next(self._numbers)}"
-        srs = self._open.enter_context(ReferenceSrs(self._folder / name, *switches))
-        self.stack.cli("connector", "set", name, "--srs", srs.uri)
-        return srs, f'<Start><Siprec name="all" connectorName="{name}"/></Start>'
+        srs = [word for uri in uris for word in ("--srs", uri)]
+        self.stack.cli("connector", "set", name, *srs, *options)
+        return f'<Start><Siprec name="{name}" connectorName="{name}"/></Start>'
 
     def number(self, *verbs: str) -> str:
         """Give a number that no test used before, with a document of these verbs."""

@@ -72,7 +72,8 @@ def test_every_target_in_the_table_is_reached_by_some_events() -> None:
             after = leg_after(leg, event).leg
             seen.add((leg.state, type(event), after.state))
             todo.append(after)
-    assert not promised - seen
+    missing = promised - seen
+    assert not missing
 
 
 @given(st.lists(ANY_LEG_EVENT, max_size=30))

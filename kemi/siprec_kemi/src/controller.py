@@ -86,6 +86,7 @@ class Controller:
         self._probes = Probes(
             addresses=self._addresses,
             resolver=self._resolver,
+            doors=self._doors,
             sender=sender,
             port=self._mailbox.port,
         )

@@ -44,10 +44,13 @@ class Doors:
         self._open_s: dict[_Door, float] = {}
         self._knocks: dict[_Door, Knock] = {}
 
-    def knock(self, target: Target, ours: Address, done: Done) -> None:
-        """Call `done("")` when somebody listens, else `done(why)`; at once when it is known."""
+    def knock(self, target: Target, ours: Address, done: Done, *, anew: bool = False) -> None:
+        """Call `done("")` when somebody listens, else `done(why)`.
+
+        At once when that is known from a moment ago, unless it is asked `anew`.
+        """
         door = (ours.socket, target)
-        if monotonic_s() - self._open_s.get(door, -FRESH_S) < FRESH_S:
+        if not anew and monotonic_s() - self._open_s.get(door, -FRESH_S) < FRESH_S:
             done("")
             return
         knock = self._knocks.get(door)

@@ -15,6 +15,7 @@ from siprec.srs_dialog import ACCEPT
 from siprec.srs_uri import SrsUri
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.addresses import Address, Addresses, NoSocket
+from siprec_kemi.src.doors import Doors
 from siprec_kemi.src.requests import USER, Outgoing, our_uri
 from siprec_kemi.src.resolver import Resolver, Target
 from siprec_kemi.src.sender import Sender
@@ -74,10 +75,17 @@ class Probes:
     """Asks recorders. `port` is that of the mailbox; what comes there goes to `take`."""
 
     def __init__(
-        self, *, addresses: Addresses, resolver: Resolver, sender: Sender, port: int
+        self,
+        *,
+        addresses: Addresses,
+        resolver: Resolver,
+        doors: Doors,
+        sender: Sender,
+        port: int,
     ) -> None:
         self._addresses = addresses
         self._resolver = resolver
+        self._doors = doors
         self._sender = sender
         self._port = port
         self._count = 0
@@ -137,6 +145,20 @@ class Probes:
         except NoSocket as error:
             self._fail(question, 0, str(error))
             return
+        if transport != "tcp":
+            self._send_from(question, ours)
+            return
+
+        def answered(closed: str) -> None:
+            if closed:
+                self._fail(question, 0, closed)
+            else:
+                self._send_from(question, ours)
+
+        self._doors.knock(target, ours, answered, anew=True)
+
+    def _send_from(self, question: _Question, ours: Address) -> None:
+        target, transport = question.target, question.target.transport
         self._count += 1
         call_id = f"probe-{self._port}-{self._count}-{secrets.token_hex(8)}"
         alone = transport == "tls" and question.within_ms == WITHIN_MS
