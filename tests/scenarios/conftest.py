@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.rig import Rig
+from tests.scenarios.secure_stage import SecureStage
 from tests.scenarios.stack import Settings
 from tests.scenarios.stage import Stage
 from tests.scenarios.studio import Studio
@@ -62,6 +63,21 @@ def stage(any_stage: Stage) -> Iterator[Stage]:
     any_stage.new_errors()
     yield any_stage
     assert any_stage.new_errors() == []
+
+
+@pytest.fixture(scope="session")
+def any_secure_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureStage]:
+    """Give one stack with TLS proxies, edges and certificates for every test of protection."""
+    with SecureStage(tmp_path_factory.mktemp("secure")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def secure_stage(any_secure_stage: SecureStage) -> Iterator[SecureStage]:
+    """Give the stack of all with TLS, which must not log an error during the test."""
+    any_secure_stage.new_errors()
+    yield any_secure_stage
+    assert any_secure_stage.new_errors() == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from tests.scenarios.polling import poll
 PACKET_S = 0.02
 PCMA = 8
 _PAYLOAD_BYTES = 160
+_CALLER, _CALLEE = 0xA, 0xB
 
 
 class Talk:
@@ -22,7 +24,7 @@ class Talk:
     """
 
     def __init__(self, caller: Phone, callee: Phone, *, payload_type: int = PCMA) -> None:
-        self._ends = (_End(caller, 0xA, payload_type), _End(callee, 0xB, payload_type))
+        self._ends = (_End(caller, _CALLER, payload_type), _End(callee, _CALLEE, payload_type))
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="talk")
 
@@ -63,6 +65,16 @@ class Talk:
             sorted(set(range(caller.sent)) - callee.heard),
         )
 
+    def missing(self, tracks: Sequence[bytes]) -> tuple[int, int]:
+        """Hold recordings of caller and callee against what was sent, byte by byte; after the block.
+
+        Give how many packets at the beginning are missing of each: nothing else may be.
+        """
+        first = [_number(raw) for raw in tracks]
+        for end, raw, begin in zip(self._ends, tracks, first, strict=True):
+            assert raw == b"".join(end.payload(number) for number in range(begin, end.sent))
+        return first[0], first[1]
+
     def _run(self) -> None:
         due = time.monotonic()
         while not self._over.is_set():
@@ -99,12 +111,19 @@ class _End:
         """Send the next packet to where the last SDP said."""
         header = bytes([0x80, self._payload_type]) + self.sent.to_bytes(2, "big")
         header += (self.sent * _PAYLOAD_BYTES).to_bytes(4, "big") + self._ssrc.to_bytes(4, "big")
-        payload = self.sent.to_bytes(4, "big") + bytes([self._ssrc]) * (_PAYLOAD_BYTES - 4)
-        self.socket.sendto(header + payload, self._phone.remote_media)
+        self.socket.sendto(header + self.payload(self.sent), self._phone.remote_media)
         self.sent += 1
+
+    def payload(self, number: int) -> bytes:
+        """Give the payload of a packet."""
+        return number.to_bytes(4, "big") + bytes([self._ssrc]) * (_PAYLOAD_BYTES - 4)
 
     def listen(self) -> None:
         """Note a packet of the other side; RTCP and strangers do not count."""
         data = self.socket.recv(2048)
         if len(data) == 12 + _PAYLOAD_BYTES and data[-1] not in (0, self._ssrc):
-            self.heard.add(int.from_bytes(data[12:16], "big"))
+            self.heard.add(_number(data[12:]))
+
+
+def _number(payload: bytes) -> int:
+    return int.from_bytes(payload[:4], "big")
