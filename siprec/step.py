@@ -153,18 +153,26 @@ def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
 def _leg_failed(outcome: Outcome, leg: Leg, lost_ms: int, now_ms: int) -> Outcome:
     """Let another SRS take over from a leg that failed, or let the stream fail."""
     stream, commands = outcome
-    if stream.is_stopped or any(each.state in RUNNING for each in stream.legs):
+    if stream.is_stopped:
         return outcome
     give_up_ms = leg.give_up_ms
     if leg.recording_ms is not None:
         give_up_ms = now_ms + stream.plan.total_ms
-        stream = replace(stream, lost_ms=lost_ms, unrecorded_ms=now_ms)
+        if not any(_records(each) for each in stream.legs):
+            stream = replace(stream, lost_ms=lost_ms, unrecorded_ms=now_ms)
+    if any(each.state in RUNNING for each in stream.legs):
+        return Outcome(stream, commands)
     stream = replace(stream, tried=(*stream.tried, leg.srs))
     uri = None if leg.is_hopeless or now_ms >= give_up_ms else _next_srs(stream, leg)
     if uri is not None:
         return _add_leg(Outcome(stream, commands), uri, give_up_ms, now_ms)
     failed = replace(stream, error_code=leg.error_code, error_text=leg.error_text)
     return Outcome(failed, commands)
+
+
+def _records(leg: Leg) -> bool:
+    """Tell whether media flows, be it that the SRS has just moved it."""
+    return leg.recording_ms is not None and leg.state in (S.RECORDING, S.CONNECTING)
 
 
 def _next_srs(stream: Stream, failed: Leg) -> str | None:

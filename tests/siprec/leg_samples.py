@@ -4,10 +4,17 @@ from hypothesis import strategies as st
 
 from siprec import events as e
 from siprec.leg_end import FLOW_FAILED
-from tests.siprec.streams import FORK_OFFERED, NOW_MS, answer_sdp, answered, refused
+from tests.siprec.streams import (
+    CALL_KEY_OFFERED,
+    FORK_OFFERED,
+    NOW_MS,
+    answer_sdp,
+    answered,
+    refused,
+)
 
 SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
-    e.ForkOffered: (FORK_OFFERED,),
+    e.ForkOffered: (FORK_OFFERED, CALL_KEY_OFFERED),
     e.ForkRefused: (e.ForkRefused(text="a"), e.ForkRefused(text="a", retryable=True)),
     e.ForkAnswered: (e.ForkAnswered(),),
     e.ForkAnswerRefused: (e.ForkAnswerRefused(text="a"),),

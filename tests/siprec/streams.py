@@ -1,6 +1,7 @@
 """Streams and legs in every state, each reached by the events that lead there."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from siprec import events as e
 from siprec.leg_end import At, LegOutcome
@@ -66,6 +67,9 @@ def refused(
 
 
 FORK_OFFERED = e.ForkOffered(offer=OFFER)
+CALL_KEY_OFFERED = e.ForkOffered(
+    offer=replace(OFFER, media=tuple(replace(each, has_call_key=True) for each in OFFER.media))
+)
 
 # Events that lead from a leg just begun to the state.
 PATHS: dict[StreamState, tuple[e.LegEvent, ...]] = {

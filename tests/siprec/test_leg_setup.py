@@ -7,9 +7,10 @@ import pytest
 from siprec import events as e
 from siprec import leg_setup as t
 from siprec.leg_end import AUTH_TRIES, FLOW_FAILED, FLOW_TRIES, UNREACHABLE, LegOutcome
-from siprec.model import AlertLevel, Leg, Plan, StreamState
+from siprec.model import AlertLevel, Leg, OnSecureCall, Plan, StreamState
 from siprec.sids import make_fork_tag
 from tests.siprec.streams import (
+    CALL_KEY_OFFERED,
     CHALLENGE,
     FORK_OFFERED,
     LATER_MS,
@@ -71,6 +72,24 @@ def test_invite_waits_for_its_answer_but_not_longer_than_all_attempts_may_take()
     assert soon.deadline_ms == NOW_MS + 5_000 + t.INVITE_GRACE_MS
     late = leg_follow(leg, [FORK_OFFERED], GIVE_UP_MS - 2_000, plan).leg
     assert late.deadline_ms == GIVE_UP_MS
+
+
+@pytest.mark.parametrize(
+    ("policy", "state", "level"),
+    [
+        (OnSecureCall.ALLOW, S.INVITING, None),
+        (OnSecureCall.ALERT, S.INVITING, AlertLevel.WARNING),
+        (OnSecureCall.REFUSE, S.STOPPING, AlertLevel.ERROR),
+    ],
+)
+def test_fork_with_the_key_of_the_call_is_sent_as_the_policy_says(
+    policy: OnSecureCall, state: StreamState, level: AlertLevel | None
+) -> None:
+    plan = replace(PLAN, on_secure_call=policy)
+    outcome = happen(S.FORKING, CALL_KEY_OFFERED, plan=plan)
+    assert outcome.leg.state is state
+    assert [(a.code, a.level) for a in alerts(outcome)] == ([(t.NOT_SECURE, level)] if level else [])
+    assert (e.SendInvite() in outcome.commands) is (state is S.INVITING)
 
 
 def test_fork_refused_for_now_tries_again_with_a_fresh_tag_after_a_pause() -> None:

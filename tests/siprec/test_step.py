@@ -1,190 +1,481 @@
-"""Whatever happens, in whatever order: streams stay legal, end, and leave nothing behind."""
+"""A stream and its legs: who takes over, what is told of it, when the call ends."""
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from siprec import events as e
-from siprec import transitions
-from siprec.model import Stream, StreamState
-from siprec.step import HISTORY, IllegalTransition, step
-from siprec.transitions import TABLE, Outcome, Transition
-from tests.siprec.model_world import ModelWorld
+from siprec import step as step_module
+from siprec.leg_end import FLOW_FAILED, UNREACHABLE
+from siprec.leg_setup import FORK_MS, NO_MEDIA
+from siprec.model import AlertLevel, Plan, Stream, StreamState
+from siprec.step import ENDED_LEGS, HISTORY, IllegalTransition, Outcome, step
+from siprec.transitions import TABLE, Transition
 from tests.siprec.streams import (
     FORK_OFFERED,
+    LATER_MS,
     NOW_MS,
+    PATHS,
+    alerts,
     answer_sdp,
     answered,
+    begun,
+    commands_of,
     follow,
+    kinds,
+    on_leg,
     refused,
     stream_in,
 )
 
-# For each kind of event, what it may carry.
-SAMPLES: dict[type[e.Event], tuple[e.Event, ...]] = {
-    e.ForkOffered: (FORK_OFFERED,),
-    e.ForkRefused: (e.ForkRefused(text="a"), e.ForkRefused(text="a", retryable=True)),
-    e.ForkAnswered: (e.ForkAnswered(),),
-    e.ForkAnswerRefused: (e.ForkAnswerRefused(text="a"),),
-    e.ForkReleased: (e.ForkReleased(),),
-    e.ForkLost: (e.ForkLost(),),
-    e.SrsAnswered: (answered(), answered(2), answered(sdp=None), answered(sdp="garbage")),
-    e.SrsRefused: (refused(486), refused(302, contact="sip:b"), refused(401, attempt=2)),
-    e.SrsUnreachable: tuple(e.SrsUnreachable(attempt=n, text="a") for n in (1, 2)),
-    e.SrsReanswered: tuple(e.SrsReanswered(sdp=sdp) for sdp in (answer_sdp(1, 2), "garbage")),
-    e.SrsHungUp: (e.SrsHungUp(), e.SrsHungUp(reason="SIP;cause=503")),
-    e.SrsByeAnswered: tuple(e.SrsByeAnswered(attempt=n, status=200) for n in (1, 2)),
-    e.Stopped: (e.Stopped(),),
-    e.CallOver: (e.CallOver(reason="bye"),),
-    e.CallReoffered: (e.CallReoffered(),),
-    e.DeadlinePassed: (e.DeadlinePassed(),),
-    e.OwnerChanged: (e.OwnerChanged(),),
-}
-ANY_EVENT = st.sampled_from([event for events in SAMPLES.values() for event in events])
-SILENT = (StreamState.RECORDING, StreamState.STOPPED, StreamState.FAILED)
+S = StreamState
+A, B, C = "sip:a.example", "sip:b.example", "sip:c.example"
+FAILOVER = Plan(srs=(A, B, C), total_ms=30_000)
+PARALLEL = replace(FAILOVER, is_parallel=True)
+REQUIRED = replace(FAILOVER, end_call_ms=20_000)
+RECORDS = PATHS[S.RECORDING]
+REFUSED = (FORK_OFFERED, refused(503))
+HUNG_UP = e.SrsHungUp(reason="SIP;cause=503", is_error=True)
+ENDED = (e.ForkReleased(), e.SrsByeAnswered(attempt=1, status=200))
 
 
-def is_sound(stream: Stream) -> bool:
-    """Tell whether a stream that waits has a deadline, and one that ended tells when."""
-    waits = stream.state not in SILENT
-    return (stream.deadline_ms is not None) == waits and (
-        (stream.ended_ms is not None) == stream.state.is_final
+def srs_of(stream: Stream) -> list[tuple[str, StreamState]]:
+    return [(leg.srs, leg.state) for leg in stream.legs]
+
+
+def tried(plan: Plan, events: Iterable[e.LegEvent]) -> Outcome:
+    """Let the same happen to each leg in turn, until no further one comes."""
+    events = tuple(events)
+    outcome, number = begun(plan=plan), 1
+    while outcome.stream.leg(number) is not None:
+        outcome = follow(outcome.stream, on_leg(number, *events))
+        number += 1
+    return outcome
+
+
+def recording(plan: Plan = FAILOVER) -> Stream:
+    return stream_in(S.RECORDING, plan)
+
+
+# Beginning
+
+
+def test_begin_starts_with_the_best_srs_only() -> None:
+    stream, commands = begun(plan=FAILOVER)
+    assert srs_of(stream) == [(A, S.FORKING)]
+    assert commands == (e.ForLeg(leg=1, command=e.RequestFork()),)
+    assert (stream.state, stream.deadline_ms) == (S.FORKING, NOW_MS + FORK_MS)
+    assert [(m.event, m.leg, m.state) for m in stream.history] == [("Started", 1, S.FORKING)]
+    assert stream.unrecorded_ms == NOW_MS
+
+
+def test_begin_of_a_parallel_stream_starts_with_all() -> None:
+    stream, commands = begun(plan=PARALLEL)
+    assert srs_of(stream) == [(A, S.FORKING), (B, S.FORKING), (C, S.FORKING)]
+    assert commands == tuple(e.ForLeg(leg=n, command=e.RequestFork()) for n in (1, 2, 3))
+    assert [moment.leg for moment in stream.history] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("end_call_ms", [None, 20_000])
+def test_begin_without_any_srs_fails_at_once_and_ends_a_call_that_needs_one(
+    end_call_ms: int | None,
+) -> None:
+    outcome = begun(plan=Plan(end_call_ms=end_call_ms))
+    stream = outcome.stream
+    assert (stream.state, stream.ended_ms, stream.deadline_ms) == (S.FAILED, NOW_MS, None)
+    assert stream.error_code == UNREACHABLE
+    assert "no SRS of the connector" in alerts(outcome)[0].text
+    assert kinds(outcome) == ["RaiseAlert"] + (["EndCall"] if end_call_ms else [])
+    assert [(m.leg, m.state) for m in stream.history] == [(0, S.FAILED)]
+
+
+# Failover
+
+
+def test_failover_goes_through_the_srss_in_their_order_and_then_fails() -> None:
+    outcome = tried(FAILOVER, REFUSED)
+    stream = outcome.stream
+    assert [leg.srs for leg in stream.legs] == [A, B, C]
+    assert (stream.error_code, stream.error_text) == (
+        UNREACHABLE,
+        f"the SRS {C} answered 503 No",
     )
+    assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
+    over = follow(stream, [each for n in (1, 2, 3) for each in on_leg(n, e.ForkReleased())])
+    assert over.stream.state is S.FAILED
 
 
-def test_table_has_a_row_for_every_state_and_a_cell_for_every_event() -> None:
-    assert set(TABLE) == set(StreamState)
-    assert set(SAMPLES) == set(e.Event.__args__)
-    assert all(set(row) == set(SAMPLES) for row in TABLE.values())
+def test_failover_leaves_the_failed_leg_to_end_by_itself() -> None:
+    outcome = follow(begun(plan=FAILOVER).stream, REFUSED)
+    assert kinds(outcome) == ["ReleaseFork", "RaiseAlert", "RequestFork"]
+    assert [c.leg for c in outcome.commands if isinstance(c, e.ForLeg)] == [1, 2]
+    stream = outcome.stream
+    assert srs_of(stream) == [(A, S.STOPPING), (B, S.FORKING)]
+    assert (stream.state, stream.error_code, stream.tried) == (S.FORKING, None, (A,))
+    assert srs_of(follow(stream, [e.ForkReleased()]).stream) == [(A, S.FAILED), (B, S.FORKING)]
 
 
-@pytest.mark.parametrize("event", [each for every in SAMPLES.values() for each in every], ids=repr)
-@pytest.mark.parametrize("state", StreamState)
-def test_step_with_any_event_in_any_state_leads_where_the_table_says(
-    state: StreamState, event: e.Event
+def test_failover_that_records_forgets_what_failed_before() -> None:
+    stream = follow(begun(plan=FAILOVER).stream, [*REFUSED, *on_leg(2, *RECORDS)]).stream
+    assert (stream.state, stream.recording_ms, stream.tried) == (S.RECORDING, NOW_MS, ())
+    assert (stream.gap_ms, stream.lost_ms, stream.unrecorded_ms) == (0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        ((FORK_OFFERED, refused(486)), UNREACHABLE),
+        ((FORK_OFFERED, refused(401)), 32106),
+        ((FORK_OFFERED, e.SrsUnreachable(attempt=1, text="no name")), UNREACHABLE),
+        ((FORK_OFFERED, e.SrsUnreachable(attempt=1, text="bad certificate", code=31942)), 31942),
+        ((FORK_OFFERED, answered(sdp=None)), 32102),
+        ((*PATHS[S.CONNECTING], e.ForkAnswerRefused(text="no")), 32102),
+        ((e.ForkRefused(text="no such edge", code=31942),), 31942),
+        ((*PATHS[S.CONNECTING], HUNG_UP), UNREACHABLE),
+        ((*PATHS[S.CONNECTING], e.SrsDied(text="dead", since_ms=NOW_MS)), UNREACHABLE),
+        ((*RECORDS, HUNG_UP), UNREACHABLE),
+        ((*RECORDS, e.SrsDied(text="dead", since_ms=NOW_MS)), UNREACHABLE),
+        ((*RECORDS, e.SrsOptionsAnswered(attempt=1, status=481)), UNREACHABLE),
+        ((*RECORDS, e.SrsReanswered(sdp="nonsense")), 32102),
+    ],
+    ids=lambda value: type(value[-1]).__name__ if isinstance(value, tuple) else str(value),
+)
+def test_fault_of_one_srs_fails_over_to_the_next(events: tuple[e.LegEvent, ...], code: int) -> None:
+    stream = follow(begun(plan=FAILOVER).stream, events).stream
+    assert stream.legs[0].error_code == code
+    assert srs_of(stream)[1:] == [(B, S.FORKING)]
+    assert stream.error_code is None
+
+
+@pytest.mark.parametrize(
+    ("events", "code"),
+    [
+        *(((FORK_OFFERED, refused(status)), UNREACHABLE) for status in (400, 413, 414, 416, 603)),
+        ((e.ForkRefused(text="no such call"),), NO_MEDIA),
+        ((*RECORDS, e.ForkLost()), NO_MEDIA),
+        ((*RECORDS, e.SrsHungUp(reason="SIP;cause=200")), UNREACHABLE),
+    ],
+)
+def test_fault_that_another_srs_would_share_fails_the_stream(
+    events: tuple[e.LegEvent, ...], code: int
 ) -> None:
-    stream = stream_in(state)
-    after, _ = step(stream, event, NOW_MS + 1)
-    assert after.state in (state, *TABLE[state][type(event)].to)
-    assert is_sound(after)
+    stream = follow(begun(plan=FAILOVER).stream, events).stream
+    assert [leg.srs for leg in stream.legs] == [A]
+    assert stream.error_code == code
+    assert stream.error_text == stream.legs[0].error_text
 
 
-@pytest.mark.parametrize("state", [StreamState.STOPPED, StreamState.FAILED])
-def test_step_in_a_final_state_changes_nothing(state: StreamState) -> None:
-    stream = stream_in(state)
-    for event in (each for every in SAMPLES.values() for each in every):
-        after, commands = step(stream, event, NOW_MS + 1)
-        assert after.state is state
-        assert all(isinstance(command, e.DropLateAnswer) for command in commands)
+def test_failover_ends_when_its_time_is_over() -> None:
+    stream = begun(plan=FAILOVER).stream
+    in_time = follow(stream, REFUSED, NOW_MS + FAILOVER.total_ms - 1).stream
+    assert [leg.srs for leg in in_time.legs] == [A, B]
+    assert in_time.legs[1].give_up_ms == NOW_MS + FAILOVER.total_ms
+    too_late = follow(stream, REFUSED, NOW_MS + FAILOVER.total_ms).stream
+    assert [leg.srs for leg in too_late.legs] == [A]
+    assert too_late.error_code == UNREACHABLE
 
 
-def test_every_target_in_the_table_is_reached_by_some_events() -> None:
-    promised = {(s, kind, to) for s, row in TABLE.items() for kind, t in row.items() for to in t.to}
-    seen = set()
-    todo, known = [stream_in(StreamState.FORKING)], set()
-    while todo:
-        stream = todo.pop()
-        leg = stream.leg
-        shape = (stream.state, leg.attempt, leg.forks, leg.bye_done, leg.fork_done, leg.redirects)
-        if (*shape, stream.error_code) in known or max(leg.attempt, leg.forks) > 4:
-            continue
-        known.add((*shape, stream.error_code))
-        for event in (each for every in SAMPLES.values() for each in every):
-            after = step(stream, event, NOW_MS).stream
-            seen.add((stream.state, type(event), after.state))
-            todo.append(after)
-    assert not promised - seen
+def test_failover_of_a_recording_has_the_whole_time_again() -> None:
+    stream = follow(recording(), [HUNG_UP], LATER_MS).stream
+    assert stream.legs[1].give_up_ms == LATER_MS + FAILOVER.total_ms
 
 
-@given(st.lists(ANY_EVENT, max_size=30))
-def test_any_sequence_of_events_keeps_the_stream_sound_and_comes_to_an_end(
-    events: list[e.Event],
-) -> None:
-    stream = stream_in(StreamState.FORKING)
-    for event in events:
-        stream = step(stream, event, NOW_MS).stream
-        assert is_sound(stream)
-        assert len(stream.history) <= HISTORY
-    stream = step(stream, e.Stopped(), NOW_MS).stream
-    stream = follow(stream, [e.DeadlinePassed()] * 2).stream
-    assert stream.state.is_final
+def test_srs_that_recorded_gets_a_second_chance_as_the_last_and_no_third() -> None:
+    events = [HUNG_UP, *on_leg(2, *REFUSED), *on_leg(3, *REFUSED)]
+    stream = follow(recording(), events).stream
+    assert [leg.srs for leg in stream.legs] == [A, B, C, A]
+    assert stream.state is S.FORKING
+    failed = follow(stream, on_leg(4, *REFUSED)).stream
+    assert len(failed.legs) == 4
+    assert failed.error_code == UNREACHABLE
 
 
-@given(st.lists(ANY_EVENT, max_size=30))
-def test_deadlines_alone_end_every_stream_that_does_not_record(events: list[e.Event]) -> None:
-    stream = follow(stream_in(StreamState.FORKING), events).stream
-    for _ in range(2 * transitions.FORK_TRIES):
-        stream = step(stream, e.DeadlinePassed(), NOW_MS).stream
-    assert stream.state.is_final or stream.state is StreamState.RECORDING
+def test_only_srs_gets_a_second_chance_when_it_recorded() -> None:
+    stream = follow(recording(Plan(srs=(A,))), [HUNG_UP, *on_leg(2, *RECORDS)]).stream
+    assert srs_of(stream) == [(A, S.STOPPING), (A, S.RECORDING)]
 
 
-@settings(max_examples=1_000, deadline=None)
-@given(st.data())
-def test_nothing_is_left_behind_whatever_peers_and_owners_do(data: st.DataObject) -> None:
-    world = ModelWorld(lambda what, n: data.draw(st.integers(0, n - 1), label=what))
-    moves: dict[str, Callable[[], None]] = {
-        "reply": world.reply,
-        "hang up": world.srs_hangs_up,
-        "deadline": world.pass_deadline,
-        "takeover": world.take_over,
-        "send again": world.send_again,
-        "crash": lambda: world.crash(e.CallReoffered()),
-        "crash at a deadline": lambda: world.crash(e.DeadlinePassed()),
-        "crash at a stop": lambda: world.crash(e.Stopped()),
-        "stop": lambda: world.happen(e.Stopped()),
-        "reoffer": lambda: world.happen(e.CallReoffered()),
-        "lost": lambda: world.happen(e.ForkLost()),
-    }
-    names = ["reply", "reply", *moves]
-    for name in data.draw(st.lists(st.sampled_from(names), max_size=20), label="moves"):
-        moves[name]()
-        assert is_sound(world.stream)
-    world.come_to_an_end()
-    assert world.stream.state.is_final
-    assert not world.forks
-    assert not world.dialogs
+def test_only_srs_gets_no_second_chance_when_it_never_recorded() -> None:
+    stream = follow(begun(plan=Plan(srs=(A,))).stream, REFUSED).stream
+    assert [leg.srs for leg in stream.legs] == [A]
+
+
+# Gaps
+
+
+def test_gap_is_told_with_its_length_when_another_srs_goes_on() -> None:
+    lost = follow(recording(), [HUNG_UP], LATER_MS).stream
+    assert (lost.lost_ms, lost.unrecorded_ms, lost.tried) == (LATER_MS, LATER_MS, (A,))
+    outcome = follow(lost, on_leg(2, *RECORDS), LATER_MS + 1_500)
+    stream = outcome.stream
+    assert (stream.gap_ms, stream.lost_ms, stream.unrecorded_ms) == (1_500, None, None)
+    assert stream.recording_ms == NOW_MS
+    (alert,) = alerts(outcome)
+    assert (alert.code, alert.level) == (UNREACHABLE, AlertLevel.WARNING)
+    assert alert.text == f"the SRS {B} goes on with the recording after a gap of 1.5 s"
+
+
+def test_gap_begins_when_the_srs_was_last_known_to_live() -> None:
+    died = e.SrsDied(text="dead", since_ms=LATER_MS - 4_000)
+    lost = follow(recording(), [died], LATER_MS).stream
+    assert (lost.lost_ms, lost.unrecorded_ms) == (LATER_MS - 4_000, LATER_MS)
+    stream = follow(lost, on_leg(2, *RECORDS), LATER_MS + 1_000).stream
+    assert stream.gap_ms == 5_000
+
+
+def test_gaps_add_up() -> None:
+    stream = follow(recording(), [HUNG_UP], LATER_MS).stream
+    stream = follow(stream, on_leg(2, *RECORDS), LATER_MS + 1_000).stream
+    stream = follow(stream, on_leg(2, HUNG_UP), LATER_MS + 5_000).stream
+    assert [leg.srs for leg in stream.legs] == [A, B, A]
+    stream = follow(stream, on_leg(3, *RECORDS), LATER_MS + 7_000).stream
+    assert stream.gap_ms == 3_000
+
+
+def test_new_answer_of_the_srs_is_no_gap() -> None:
+    moved = e.SrsReanswered(sdp=answer_sdp(4100, 4102))
+    outcome = follow(recording(), [moved, e.ForkAnswered()], LATER_MS)
+    assert not alerts(outcome)
+    assert outcome.stream.gap_ms == 0
+
+
+# Parallel
+
+
+def test_parallel_leg_that_fails_leaves_the_others_alone() -> None:
+    stream = begun(plan=PARALLEL).stream
+    stream = follow(stream, [*on_leg(1, *RECORDS), *on_leg(2, *RECORDS)]).stream
+    outcome = follow(stream, [HUNG_UP], LATER_MS)
+    assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
+    assert srs_of(outcome.stream) == [(A, S.STOPPING), (B, S.RECORDING), (C, S.FORKING)]
+    assert (outcome.stream.state, outcome.stream.error_code) == (S.RECORDING, None)
+    assert (outcome.stream.lost_ms, outcome.stream.unrecorded_ms) == (None, None)
+
+
+def test_parallel_leg_that_fails_hopelessly_leaves_the_others_alone() -> None:
+    stream = follow(begun(plan=PARALLEL).stream, [FORK_OFFERED, refused(400)]).stream
+    assert srs_of(stream) == [(A, S.STOPPING), (B, S.FORKING), (C, S.FORKING)]
+    assert stream.error_code is None
+
+
+def test_parallel_fails_with_its_last_leg() -> None:
+    outcome = tried(PARALLEL, REFUSED)
+    assert outcome.stream.error_text == f"the SRS {C} answered 503 No"
+    assert [leg.srs for leg in outcome.stream.legs] == [A, B, C]
+
+
+def test_parallel_legs_that_fail_at_once_fail_the_stream() -> None:
+    stream = begun(plan=PARALLEL).stream
+    invited = [each for n in (1, 2, 3) for each in on_leg(n, FORK_OFFERED)]
+    stream = follow(stream, [*invited, e.DeadlinePassed()], LATER_MS).stream
+    assert {leg.error_code for leg in stream.legs} == {UNREACHABLE}
+    assert stream.error_code == UNREACHABLE
+
+
+def test_parallel_gap_lasts_from_the_last_leg_that_recorded_to_the_next() -> None:
+    stream = follow(begun(plan=PARALLEL).stream, [*RECORDS, HUNG_UP], LATER_MS).stream
+    assert (stream.lost_ms, stream.unrecorded_ms) == (LATER_MS, LATER_MS)
+    outcome = follow(stream, on_leg(2, *RECORDS), LATER_MS + 2_000)
+    assert outcome.stream.gap_ms == 2_000
+    assert "after a gap of 2.0 s" in alerts(outcome)[0].text
+
+
+def test_parallel_leg_with_a_new_answer_records_still() -> None:
+    stream = begun(plan=PARALLEL).stream
+    stream = follow(stream, [*on_leg(1, *RECORDS), *on_leg(2, *RECORDS)]).stream
+    moved = on_leg(2, e.SrsReanswered(sdp=answer_sdp(4100, 4102)))
+    stream = follow(stream, [*moved, HUNG_UP], LATER_MS).stream
+    assert (stream.lost_ms, stream.unrecorded_ms) == (None, None)
+
+
+# Stopping
+
+
+@pytest.mark.parametrize("event", [e.Stopped(), e.CallOver(reason="bye")])
+def test_stop_while_another_srs_takes_over_ends_all(event: e.Event) -> None:
+    outcome = follow(recording(), [HUNG_UP, *on_leg(2, FORK_OFFERED), event], LATER_MS)
+    stream = outcome.stream
+    assert srs_of(stream) == [(A, S.STOPPING), (B, S.CANCELLING)]
+    assert (stream.is_stopped, stream.lost_ms, stream.unrecorded_ms) == (True, None, None)
+    assert stream.state is S.STOPPING
+    over = [e.ForkReleased(), *on_leg(2, e.ForkReleased(), refused(487))]
+    stream = follow(stream, over, LATER_MS).stream
+    assert srs_of(stream) == [(A, S.FAILED), (B, S.STOPPED)]
+    assert (stream.state, stream.error_code, stream.deadline_ms) == (S.STOPPED, None, None)
+    assert stream.ended_ms == LATER_MS
+
+
+def test_stop_of_a_parallel_stream_stops_every_leg() -> None:
+    stream = follow(begun(plan=PARALLEL).stream, on_leg(2, *RECORDS)).stream
+    outcome = step(stream, e.Stopped(), LATER_MS)
+    assert {leg.state for leg in outcome.stream.legs} == {S.STOPPING}
+    assert kinds(outcome) == ["ReleaseFork", "ReleaseFork", "SendBye", "ReleaseFork"]
+
+
+def test_stopped_stream_takes_no_other_srs() -> None:
+    stopping = step(recording(), e.Stopped(), LATER_MS).stream
+    assert len(follow(stopping, [HUNG_UP, e.ForkReleased()]).stream.legs) == 1
+
+
+# Calls that must be recorded
+
+
+def end_call(outcome: Outcome) -> list[str]:
+    return [command.text for command in outcome.commands if isinstance(command, e.EndCall)]
+
+
+def test_required_call_ends_when_nobody_recorded_it_in_time() -> None:
+    stream = begun(plan=REQUIRED).stream
+    assert stream.deadline_ms == NOW_MS + FORK_MS
+    stream = follow(stream, [FORK_OFFERED]).stream
+    due_ms = NOW_MS + 20_000
+    stream = replace(stream, plan=replace(stream.plan, answer_ms=25_000))
+    assert not end_call(step(stream, e.DeadlinePassed(), due_ms - 1))
+    outcome = step(stream, e.DeadlinePassed(), due_ms)
+    assert end_call(outcome) == ["the connector Default requires a recording: nobody records it"]
+    assert not end_call(step(outcome.stream, e.DeadlinePassed(), due_ms + 1))
+
+
+def test_required_call_waits_for_the_end_of_its_grace_and_not_longer() -> None:
+    stream = follow(recording(REQUIRED), [HUNG_UP, e.ForkReleased()], LATER_MS).stream
+    assert stream.unrecorded_ms == LATER_MS
+    due_ms = LATER_MS + 20_000
+    late = follow(stream, on_leg(2, FORK_OFFERED), due_ms - 5_000).stream
+    assert late.deadline_ms == due_ms
+    assert end_call(step(late, e.DeadlinePassed(), due_ms))
+
+
+def test_required_call_ends_at_once_when_nothing_is_tried_any_more() -> None:
+    outcome = tried(REQUIRED, REFUSED)
+    why = f"the SRS {C} answered 503 No"
+    assert end_call(outcome) == [f"the connector Default requires a recording: {why}"]
+    assert outcome.stream.unrecorded_ms is None
+
+
+def test_required_parallel_call_ends_at_once_when_its_last_leg_fails() -> None:
+    plan = replace(PARALLEL, srs=(A, B), end_call_ms=20_000)
+    stream = follow(begun(plan=plan).stream, [*RECORDS, HUNG_UP], LATER_MS).stream
+    assert end_call(follow(stream, on_leg(2, *REFUSED), LATER_MS))
+
+
+def test_required_call_goes_on_when_it_is_recorded_again() -> None:
+    stream = follow(recording(REQUIRED), [HUNG_UP], LATER_MS).stream
+    stream = follow(stream, on_leg(2, *RECORDS), LATER_MS + 19_000).stream
+    assert stream.unrecorded_ms is None
+    assert not end_call(step(stream, e.DeadlinePassed(), LATER_MS + 20_000))
+
+
+@pytest.mark.parametrize("event", [e.Stopped(), e.CallOver(reason="bye")])
+def test_required_call_goes_on_after_a_stop(event: e.Event) -> None:
+    stream = follow(recording(REQUIRED), [HUNG_UP, event], LATER_MS).stream
+    assert not end_call(step(stream, e.DeadlinePassed(), LATER_MS + 20_000))
+
+
+def test_call_that_need_not_be_recorded_goes_on() -> None:
+    assert not end_call(tried(FAILOVER, REFUSED))
+
+
+# What is kept
+
+
+def test_event_of_a_forgotten_leg_changes_no_leg_and_hangs_up_its_late_answer() -> None:
+    stream = recording()
+    assert step(stream, e.LegHappened(leg=9, event=e.ForkReleased()), LATER_MS) == Outcome(stream)
+    late = answered(leg=9)
+    outcome = step(stream, e.LegHappened(leg=9, event=late), LATER_MS)
+    assert outcome.commands == (e.ForLeg(leg=9, command=e.DropLateAnswer(answer=late)),)
+    assert outcome.stream.legs == stream.legs
+
+
+def test_legs_that_ended_are_forgotten_but_for_the_last() -> None:
+    stream, number = begun(plan=FAILOVER).stream, 1
+    for number in range(1, 2 * ENDED_LEGS):
+        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
+    kept = [leg.number for leg in stream.legs]
+    assert kept == list(range(number - ENDED_LEGS, number + 2))
+
+
+def test_leg_that_has_not_ended_is_not_forgotten() -> None:
+    stream = follow(begun(plan=FAILOVER).stream, [*RECORDS, HUNG_UP]).stream
+    for number in range(2, 2 * ENDED_LEGS):
+        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
+    assert stream.leg(1) is not None
+    assert stream.legs[0].state is S.STOPPING
 
 
 def test_step_that_changes_nothing_remembers_nothing() -> None:
-    stream = stream_in(StreamState.RECORDING)
-    assert step(stream, e.ForkReleased(), NOW_MS) == Outcome(stream)
+    stream = recording()
+    assert follow(stream, [e.ForkReleased()]) == Outcome(stream)
+
+
+def test_deadline_concerns_only_the_legs_whose_it_is() -> None:
+    stream = follow(begun(plan=PARALLEL).stream, on_leg(2, FORK_OFFERED), NOW_MS).stream
+    outcome = step(stream, e.DeadlinePassed(), NOW_MS + FORK_MS)
+    forks = [leg.forks for leg in outcome.stream.legs]
+    assert (forks, outcome.stream.legs[1]) == ([2, 1, 2], stream.legs[1])
+    assert step(stream, e.DeadlinePassed(), NOW_MS) == Outcome(stream)
+
+
+def test_deadline_of_a_stream_is_the_first_of_its_legs_and_of_the_calls_end() -> None:
+    stream = begun(plan=replace(PARALLEL, end_call_ms=1_000)).stream
+    assert stream.deadline_ms == NOW_MS + 1_000
+    calm = follow(begun(plan=PARALLEL).stream, on_leg(2, FORK_OFFERED)).stream
+    assert calm.deadline_ms == NOW_MS + FORK_MS
 
 
 def test_step_remembers_the_last_moments_only() -> None:
-    stream = follow(stream_in(StreamState.RECORDING), [e.CallReoffered()] * 2 * HISTORY).stream
+    stream = follow(recording(), [e.CallReoffered()] * 2 * HISTORY).stream
     assert len(stream.history) == HISTORY
     assert {moment.event for moment in stream.history} == {"CallReoffered"}
+
+
+def test_questions_to_the_srs_are_not_remembered_while_they_lead_nowhere() -> None:
+    plan = replace(FAILOVER, check_ms=30_000)
+    before = recording(plan)
+    asked = step(before, e.DeadlinePassed(), NOW_MS + 30_000)
+    assert commands_of(asked) == [e.SendOptions()]
+    assert asked.stream.history == before.history
+    gone = follow(asked.stream, [e.SrsOptionsAnswered(attempt=1, status=481)], LATER_MS).stream
+    assert gone.history[-1].event == "SrsOptionsAnswered"
+    assert gone.history[-1].detail == "481"
+
+
+def test_history_has_a_line_for_each_leg_that_moved() -> None:
+    stream = follow(recording(), [HUNG_UP], LATER_MS).stream
+    lines = [(m.at_ms, m.event, m.leg, m.state, m.detail) for m in stream.history[-2:]]
+    assert lines == [
+        (LATER_MS, "SrsHungUp", 1, S.STOPPING, "SIP;cause=503"),
+        (LATER_MS, "SrsHungUp", 2, S.FORKING, "SIP;cause=503"),
+    ]
 
 
 @pytest.mark.parametrize(
     ("state", "event", "detail"),
     [
-        (StreamState.INVITING, refused(486), "486 No"),
-        (StreamState.INVITING, e.SrsUnreachable(attempt=1, text="no name"), "no name"),
-        (StreamState.INVITING, answered(), ""),
-        (StreamState.FORKING, e.ForkRefused(text="no call"), "no call"),
-        (StreamState.CONNECTING, e.ForkAnswerRefused(text="bad"), "bad"),
-        (StreamState.RECORDING, e.SrsHungUp(reason="enough"), "enough"),
-        (StreamState.RECORDING, e.CallOver(reason="bye"), "bye"),
-        (StreamState.STOPPING, e.SrsByeAnswered(attempt=1, status=481), "481"),
+        (S.INVITING, refused(486), "486 No"),
+        (S.INVITING, refused(FLOW_FAILED), "430 No"),
+        (S.INVITING, e.SrsUnreachable(attempt=1, text="no name"), "no name"),
+        (S.INVITING, answered(), ""),
+        (S.FORKING, e.ForkRefused(text="no call"), "no call"),
+        (S.CONNECTING, e.ForkAnswerRefused(text="bad"), "bad"),
+        (S.RECORDING, e.SrsHungUp(reason="enough"), "enough"),
+        (S.RECORDING, e.SrsDied(text="no RTCP", since_ms=NOW_MS), "no RTCP"),
+        (S.RECORDING, e.CallOver(reason="bye"), "bye"),
+        (S.STOPPING, e.SrsByeAnswered(attempt=1, status=481), "481"),
     ],
 )
-def test_step_remembers_what_happened(state: StreamState, event: e.Event, detail: str) -> None:
-    moment = step(stream_in(state), event, NOW_MS + 5).stream.history[-1]
-    assert (moment.at_ms, moment.event, moment.detail) == (
-        NOW_MS + 5,
-        type(event).__name__,
-        detail,
-    )
+def test_step_remembers_what_happened(state: StreamState, event: e.LegEvent, detail: str) -> None:
+    stream = follow(stream_in(state), [event], NOW_MS + 5).stream
+    moment = [each for each in stream.history if each.leg == 1][-1]
+    assert (moment.at_ms, moment.event, moment.detail) == (NOW_MS + 5, type(event).__name__, detail)
 
 
 def test_handler_that_breaks_the_table_raises_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broken = Transition(TABLE[StreamState.RECORDING][e.Stopped].handler, ())
-    row = {**TABLE[StreamState.RECORDING], e.Stopped: broken}
-    monkeypatch.setitem(TABLE, StreamState.RECORDING, row)
-    with pytest.raises(IllegalTransition, match="Stopped led from recording to stopping"):
-        step(stream_in(StreamState.RECORDING), e.Stopped(), NOW_MS)
+    broken = Transition(TABLE[S.RECORDING][e.Stopped].handler, ())
+    row = {**TABLE[S.RECORDING], e.Stopped: broken}
+    monkeypatch.setattr(step_module, "TABLE", {**TABLE, S.RECORDING: row})
+    with pytest.raises(IllegalTransition, match="leg 1: Stopped led from recording to stopping"):
+        step(recording(), e.Stopped(), NOW_MS)

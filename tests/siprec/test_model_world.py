@@ -1,0 +1,160 @@
+"""Whatever peers and owners do: streams stay sound, end, and leave nothing behind."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from siprec import events as e
+from siprec.model import Leg, Plan, Stream, StreamState
+from siprec.step import HISTORY, RUNNING, step
+from tests.siprec.leg_samples import ANY_EVENT
+from tests.siprec.model_world import ModelWorld
+from tests.siprec.streams import NOW_MS, begun
+
+S = StreamState
+SRSS = ("sip:a.example", "sip:b.example", "sips:c.example")
+PLANS = st.builds(
+    Plan,
+    srs=st.integers(0, 3).map(lambda n: SRSS[:n]),
+    is_parallel=st.booleans(),
+    total_ms=st.sampled_from((5_000, 30_000)),
+    check_ms=st.sampled_from((0, 30_000)),
+    has_digest=st.booleans(),
+    end_call_ms=st.sampled_from((None, 1_000, 20_000)),
+)
+SEVERAL = st.builds(replace, PLANS, srs=st.integers(2, 3).map(lambda n: SRSS[:n]))
+
+
+def records(leg: Leg) -> bool:
+    """Tell whether media flows; while the SRS moves it, it still does."""
+    return leg.recording_ms is not None and leg.state in (S.RECORDING, S.CONNECTING)
+
+
+def check_leg(leg: Leg, plan: Plan) -> None:
+    waits = not leg.state.is_final and (leg.state is not S.RECORDING or plan.check_ms > 0)
+    assert (leg.deadline_ms is not None) == waits
+    assert (leg.ended_ms is not None) == leg.state.is_final
+    assert (leg.error_code is not None) == (leg.error_text is not None)
+    assert leg.error_code is None or leg.state in (S.STOPPING, S.FAILED)
+
+
+def check(stream: Stream) -> None:
+    """Check what must hold after every event."""
+    for leg in stream.legs:
+        check_leg(leg, stream.plan)
+    running = [leg for leg in stream.legs if leg.state in RUNNING]
+    assert (stream.ended_ms is not None) == stream.state.is_final
+    assert stream.state.is_final == all(leg.state.is_final for leg in stream.legs)
+    assert len(stream.history) <= HISTORY
+    # Nothing ends but by a stop or an error, and what ends does not begin again.
+    assert bool(running) == (not stream.is_stopped and stream.error_code is None)
+    # One SRS at a time, or each of them once.
+    assert len(running) <= (len(stream.plan.srs) if stream.plan.is_parallel else 1)
+    assert len({leg.srs for leg in running}) == len(running)
+    # That nobody records is known, from the moment on.
+    is_recorded = any(records(leg) for leg in stream.legs)
+    if running:
+        assert (stream.unrecorded_ms is None) == is_recorded
+        assert (stream.lost_ms is None) == (is_recorded or stream.recording_ms is None)
+    if stream.deadline_ms is None:
+        assert all(leg.deadline_ms is None for leg in stream.legs)
+    elif not stream.state.is_final:
+        assert all((leg.deadline_ms or stream.deadline_ms) >= stream.deadline_ms for leg in running)
+
+
+def moves_of(world: ModelWorld) -> dict[str, Callable[[], None]]:
+    return {
+        "reply": world.reply,
+        "reply too": world.reply,
+        "and a reply": world.reply,
+        "hang up": world.srs_hangs_up,
+        "dead": world.srs_seems_dead,
+        "lost": world.lose_fork,
+        "deadline": world.pass_deadline,
+        "takeover": world.take_over,
+        "send again": world.send_again,
+        "crash": lambda: world.crash(e.CallReoffered()),
+        "crash at a deadline": lambda: world.crash(e.DeadlinePassed()),
+        "crash at a stop": lambda: world.crash(e.Stopped()),
+        "reoffer": lambda: world.happen(e.CallReoffered()),
+        "stop": lambda: world.happen(e.Stopped()),
+    }
+
+
+MOVES = sorted(moves_of(ModelWorld(lambda what, n: 0)))
+
+
+def live(data: st.DataObject, plan: Plan, names: list[str]) -> ModelWorld:
+    """Let a stream live as hypothesis likes; check it at every move."""
+    world = ModelWorld(lambda what, n: data.draw(st.integers(0, n - 1), label=what), plan)
+    check(world.stream)
+    moves = moves_of(world)
+    for name in data.draw(st.lists(st.sampled_from(names), max_size=40), label="moves"):
+        moves[name]()
+        check(world.stream)
+    return world
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(st.data(), PLANS)
+def test_nothing_is_left_behind_whatever_peers_and_owners_do(
+    data: st.DataObject, plan: Plan
+) -> None:
+    world = live(data, plan, MOVES)
+    world.come_to_an_end()
+    check(world.stream)
+    assert world.stream.state.is_final
+    assert not world.forks
+    assert not world.dialogs
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data(), SEVERAL)
+def test_stream_that_nobody_stops_records_or_fails_in_the_end(
+    data: st.DataObject, plan: Plan
+) -> None:
+    world = live(data, plan, [name for name in MOVES if "stop" not in name])
+    world.wait_until_settled()
+    check(world.stream)
+    states = {leg.state for leg in world.stream.legs}
+    assert S.RECORDING in states or not states.intersection(RUNNING)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data(), PLANS)
+def test_call_is_ended_once_and_only_where_it_must_be_recorded(
+    data: st.DataObject, plan: Plan
+) -> None:
+    world = live(data, plan, [name for name in MOVES if "stop" not in name])
+    world.wait_until_settled()
+    must_end = plan.end_call_ms is not None and world.stream.error_code is not None
+    if must_end:
+        assert world.calls_ended == 1
+    assert world.calls_ended <= (0 if plan.end_call_ms is None else 1)
+
+
+@settings(deadline=None)
+@given(st.lists(ANY_EVENT, max_size=40), PLANS)
+def test_any_sequence_of_events_keeps_the_stream_sound_and_comes_to_an_end(
+    events: list[e.Event], plan: Plan
+) -> None:
+    stream, now_ms = begun(plan=plan).stream, NOW_MS
+    for event in (*events, e.Stopped(), e.DeadlinePassed(), e.DeadlinePassed()):
+        if isinstance(event, e.DeadlinePassed):
+            due = [leg.deadline_ms for leg in stream.legs if leg.deadline_ms is not None]
+            now_ms = max([now_ms, *due])
+        stream = step(stream, event, now_ms).stream
+        for leg in stream.legs:
+            check_leg(leg, plan)
+    assert stream.state.is_final
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_world_of_well_behaved_peers_records_and_ends(name: str) -> None:
+    world = ModelWorld(lambda what, n: 0 if what != "fork" else 1, Plan(srs=SRSS[:1]))
+    moves_of(world)[name]()
+    world.come_to_an_end()
+    assert (world.stream.state.is_final, world.forks, world.dialogs) == (True, set(), set())
