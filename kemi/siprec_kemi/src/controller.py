@@ -11,12 +11,11 @@ from collections.abc import Iterable, Mapping
 
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
-from siprec.actions import EndCall
-from siprec.changes import Changes, Order
+from siprec.changes import Order
 from siprec.errors import SipUriError
 from siprec.inbox import Entry, SrsReplied, SrsRequested, from_fields
 from siprec.leg_target import target_of
-from siprec.model import Call, Connector, Leg, Stream, StreamState
+from siprec.model import Call, Connector, Leg, Stream
 from siprec.recorder import Choice, Recorder
 from siprec.settings import Runtime
 from siprec.shard_store import ShardStore
@@ -33,10 +32,12 @@ from siprec_kemi.src.checks import Checks
 from siprec_kemi.src.connectors import Connectors
 from siprec_kemi.src.deaths import Deaths
 from siprec_kemi.src.doors import Doors, Knock
+from siprec_kemi.src.endings import Endings
 from siprec_kemi.src.forks import Forks, media_of
 from siprec_kemi.src.health_watch import HealthWatch
 from siprec_kemi.src.inbox_reader import InboxReader
 from siprec_kemi.src.leases import Leases
+from siprec_kemi.src.lessons import Lessons
 from siprec_kemi.src.mail import Mailbox
 from siprec_kemi.src.owners import Owners
 from siprec_kemi.src.pools import Pools
@@ -111,7 +112,8 @@ class Controller:
             on_change=checks.changed,
             on_expiring=checks.expiring,
         )
-        self._to_end: list[tuple[Call, str]] = []
+        self._lessons = Lessons(self._pools, self._watch, self._connector_of)
+        self._endings = Endings(self._store)
         self._retry_s = 0.0
 
     def run(self) -> None:
@@ -294,11 +296,10 @@ class Controller:
         """Save what changed, then do what follows; doing may change more."""
         while True:
             changes = self._recorder.take_changes()
-            self._learn(changes)
+            self._lessons.learn(changes)
             for call in changes.orphans:
                 self._forks.release_call(call)
-            self._to_end += changes.to_end
-            self._end_calls()
+            self._endings.order(changes.to_end)
             try:
                 is_awaited = at_once or self._srs.has_answers
                 commands, refused = self._saver.save(changes, at_once=is_awaited)
@@ -312,52 +313,6 @@ class Controller:
             for order in commands:
                 self._carry_out(order)
             self._srs.send_answers()
-
-    def _learn(self, changes: Changes) -> None:
-        """Log what changed, and let the pools know how the SRSs did."""
-        for before, event, after in changes.transitions:
-            known = {} if event is None else {leg.number: leg for leg in before.legs}
-            for leg in after.legs:
-                old = known.get(leg.number)
-                if leg != old:
-                    _log_transition(after, old, event, leg)
-                    self._judge(after, old, leg)
-
-    def _judge(self, stream: Stream, old: Leg | None, leg: Leg) -> None:
-        has_recorded = old is not None and old.state is StreamState.RECORDING
-        is_failed = leg.error_code is not None and (old is None or old.error_code is None)
-        took_call = leg.state is StreamState.RECORDING and not has_recorded
-        if not took_call and (not is_failed or leg.is_hopeless):
-            return
-        try:
-            connector = self._connector_of(stream.account_sid, stream.order.connector_name)
-        except StoreUnavailable:
-            connector = None
-        if connector is None:
-            return
-        if took_call:
-            self._pools.succeeded(connector, leg.srs)
-        else:
-            self._pools.failed(connector, leg.srs, leg.error_text or "", now_ms())
-            self._watch.suspect(connector, leg.srs)
-
-    def _end_calls(self) -> None:
-        """Let proxies end calls that nobody records; before the save, for it may be repeated."""
-        while self._to_end:
-            call, text = self._to_end[0]
-            action = EndCall(
-                call_sid=call.sid,
-                sip_call_id=call.sip_call_id,
-                from_tag=call.caller.tag,
-                to_tag=call.callee.tag,
-                reason=text,
-            )
-            try:
-                self._store.order_action(call.node, action)
-            except StoreUnavailable as error:
-                ksr.log("warning", f"controller: {call.sid} not ended yet: {error}")
-                return
-            self._to_end.pop(0)
 
     def _carry_out(self, order: Order) -> None:
         file, stream_sid, number, command = order
@@ -406,13 +361,3 @@ class Controller:
                 return
             refused = e.ForkRefused(text=f"the connector {name!r} was deleted")
         self._happen_to_leg(stream.sid, leg.number, refused)
-
-
-def _log_transition(stream: Stream, old: Leg | None, event: object, leg: Leg) -> None:
-    """Log one line: call, stream, leg, old state, event, new state."""
-    before = "-" if old is None else old.state.value
-    name = "Started" if old is None else type(event).__name__
-    if isinstance(event, e.LegHappened) and old is not None:
-        name = type(event.event).__name__
-    where = f"{stream.call_sid} {stream.sid} leg {leg.number} {leg.srs}"
-    ksr.log("info", f"{where} {before} {name} {leg.state.value}")

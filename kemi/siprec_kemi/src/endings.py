@@ -1,0 +1,39 @@
+"""Calls that must not go on without a recorder: their proxies are told to end them."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from siprec.actions import EndCall
+from siprec.model import Call
+from siprec.store import Store, StoreUnavailable
+from siprec_kemi import ksr
+
+
+class Endings:
+    """Keeps calls to end until their proxies are told."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._waiting: deque[tuple[Call, str]] = deque()
+
+    def order(self, calls: Iterable[tuple[Call, str]]) -> None:
+        """Let proxies end these calls, each for its reason, and those that Redis did not take.
+
+        Called each turn, before the save: an order may be repeated, but must not get lost.
+        """
+        self._waiting.extend(calls)
+        while self._waiting:
+            call, reason = self._waiting[0]
+            action = EndCall(
+                call_sid=call.sid,
+                sip_call_id=call.sip_call_id,
+                from_tag=call.caller.tag,
+                to_tag=call.callee.tag,
+                reason=reason,
+            )
+            try:
+                self._store.order_action(call.node, action)
+            except StoreUnavailable as error:
+                ksr.log("warning", f"controller: {call.sid} not ended yet: {error}")
+                return
+            self._waiting.popleft()
