@@ -74,6 +74,7 @@ class Behaviour:
     other_codec: bool = False
     inactive: bool = False
     hang_up_after_s: float | None = None
+    hang_up_reason: str = ""
     options_after_s: float | None = None
     reinvite_after_s: float | None = None
     die_after_s: float | None = None

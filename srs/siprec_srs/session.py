@@ -298,7 +298,9 @@ class Session:
                 self.write()
             self._tell_over()
 
-        self.outgoing.send("BYE", done=done)
+        reason = self._behaviour.hang_up_reason if ended_by == "srs-bye" else ""
+        extra = (("Reason", reason),) if reason else ()
+        self.outgoing.send("BYE", extra=extra, done=done)
         self._end(ended_by)
 
     def _end(self, ended_by: str, state: str = "ended") -> None:

@@ -149,6 +149,7 @@ def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
         ("die-after", "exit without BYE, S seconds after the answer"),
     ):
         group.add_argument(f"--{name}", type=float, metavar="S", help=text)
+    group.add_argument("--hang-up-reason", default="", metavar="REASON", help="of that BYE")
     group.add_argument("--die-on", type=Path, metavar="FILE", help="exit when FILE appears")
 
 
@@ -167,6 +168,12 @@ def _refusal(text: str | None) -> tuple[int, str] | None:
     if not number.isdecimal() or not 300 <= int(number) <= 699:
         raise UsageError(f"--refuse {text}: not a status from 300 to 699")
     return int(number), reason or _REASONS.get(int(number), "Refused")
+
+
+def _header_value(switch: str, text: str) -> str:
+    if not text.isprintable():
+        raise UsageError(f"{switch}: a header is one line")
+    return text
 
 
 def _port_zero(text: str | None) -> int | None:
@@ -213,6 +220,7 @@ def read_behaviour(args: argparse.Namespace) -> Behaviour:
         other_codec=args.other_codec,
         inactive=args.inactive,
         hang_up_after_s=args.hang_up_after,
+        hang_up_reason=_header_value("--hang-up-reason", args.hang_up_reason),
         options_after_s=args.options_after,
         reinvite_after_s=args.reinvite_after,
         die_after_s=args.die_after,

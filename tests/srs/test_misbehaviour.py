@@ -175,6 +175,17 @@ def test_hang_up_sends_bye_along_the_route_set(start_srs: StartSrs, tcp: bool) -
     assert srs.process.wait(5) == 0
 
 
+@pytest.mark.parametrize("reason", ["", 'SIP;cause=503;text="No disk"'])
+def test_hang_up_gives_its_reason(start_srs: StartSrs, reason: str) -> None:
+    srs = start_srs("--hang-up-after", "0", "--hang-up-reason", reason)
+    with SrcClient(srs.address) as src:
+        src.establish()
+        bye = src.request("BYE")
+        assert bye.all("Reason") == ([reason] if reason else [])
+        src.reply(bye, 200)
+    assert srs.ended()["ended_by"] == "srs-bye"
+
+
 def test_options_after_is_answered_and_recorded(start_srs: StartSrs) -> None:
     srs = start_srs("--options-after", "0.05")
     with SrcClient(srs.address) as src:
@@ -272,6 +283,7 @@ def test_restart_never_overwrites_earlier_sessions(start_srs: StartSrs) -> None:
         ["--listen", "nowhere"],
         ["--refuse", "200"],
         ["--port-zero", "x"],
+        ["--hang-up-reason", "SIP\r\nRoute: sip:elsewhere"],
         ["--rtp-ports", "5-1"],
     ],
 )
