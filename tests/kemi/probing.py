@@ -85,7 +85,7 @@ class Loop:
             case "check":
                 self._peers.check(parse_srs_uri(command["uri"]), command["profile"], tell_route)
             case "forget":
-                self._peers.forget(command["route"])
+                self._peers.forget(parse_srs_uri(command["uri"]), command["profile"])
                 tell({})
 
 

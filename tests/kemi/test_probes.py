@@ -1,5 +1,6 @@
 """OPTIONS to recorders without TLS, sent by a real Kamailio."""
 
+import selectors
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from siprec.settings import Runtime, Settings, SrcSettings
 from siprec.srs_uri import parse_srs_uri
 from siprec_kemi.src import probes as probes_module
 from siprec_kemi.src.addresses import Addresses
+from siprec_kemi.src.doors import Doors
 from siprec_kemi.src.probes import ProbeResult, Probes
 from siprec_kemi.src.resolver import Resolver
 from siprec_kemi.src.sender import Sender
@@ -100,6 +102,26 @@ def test_recorder_that_is_silent_is_given_up(node: ProbeNode) -> None:
     assert answer["text"] == "no answer to OPTIONS within 5 s"
 
 
+def test_recorder_that_refuses_connections_is_dead_at_once(
+    node: ProbeNode, ports: PortBlock
+) -> None:
+    dead = ports.take()
+    answer = node.ask("ask", uri=f"sip:127.0.0.1:{dead}", profile="")
+    assert (answer["answered"], answer["status"]) == (False, 0)
+    assert answer["text"] == f"127.0.0.1:{dead}: Connection refused"
+    assert answer["target"]["port"] == dead
+
+
+def test_open_door_is_knocked_at_by_each_probe(node: ProbeNode) -> None:
+    with Phone("srs", ("", 0), transport="tcp") as srs:
+        uri = uri_of(srs)
+        number = node.begin("ask", uri=uri, profile="")
+        srs.reply(srs.expect("OPTIONS"), 200, "OK")
+        assert node.answer(number)["answered"]
+    answer = node.ask("ask", uri=uri, profile="")
+    assert answer["text"] == f"127.0.0.1:{srs.wire.address[1]}: Connection refused"
+
+
 def test_second_address_is_tried_when_the_first_is_dead(
     node: ProbeNode, names: NameServer, ports: PortBlock, srs: Phone
 ) -> None:
@@ -160,7 +182,7 @@ def test_route_over_tls_without_a_tls_proxy_is_told(node: ProbeNode) -> None:
 class Asked:
     """Probes without a Kamailio; time passes when the test says so."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, selector: selectors.BaseSelector) -> None:
         self._now_s = 100.0
         monkeypatch.setattr(probes_module, "monotonic_s", lambda: self._now_s)
         settings = Settings(src=SrcSettings(listen=("udp:127.0.0.1:5070",)))
@@ -168,10 +190,14 @@ class Asked:
         self.probes = Probes(
             addresses=addresses,
             resolver=Resolver(lambda: None, addresses),
+            doors=Doors(selector),
             sender=Sender(),
             port=40_000,
         )
         self.results: list[ProbeResult] = []
+
+    def ask(self) -> None:
+        """Ask a recorder over UDP."""
         uri = parse_srs_uri("sip:127.0.0.1;transport=udp")
         self.probes.ask(uri, "", self.results.append)
 
@@ -181,19 +207,21 @@ class Asked:
         self.probes.care()
 
 
-def test_probe_that_tm_does_not_take_is_told(
-    ksr: StrictKsr, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def asked(ksr: StrictKsr, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    with selectors.DefaultSelector() as selector:
+        yield Asked(monkeypatch, selector)
+
+
+def test_probe_that_tm_does_not_take_is_told(ksr: StrictKsr, asked: Asked) -> None:
     ksr.returns["tm.t_uac_send"] = -1
-    asked = Asked(monkeypatch)
+    asked.ask()
     assert [result.text for result in asked.results] == ["tm could not send OPTIONS"]
     assert asked.probes.next_due_s() is None
 
 
-def test_probe_whose_answer_gets_lost_comes_to_an_end(
-    ksr: StrictKsr, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = Asked(monkeypatch)
+def test_probe_whose_answer_gets_lost_comes_to_an_end(ksr: StrictKsr, asked: Asked) -> None:
+    asked.ask()
     due_s = asked.probes.next_due_s()
     assert due_s is not None
     asked.until(due_s - 0.01)
@@ -208,8 +236,6 @@ def test_probe_whose_answer_gets_lost_comes_to_an_end(
     assert len(asked.results) == 1
 
 
-def test_reply_to_something_else_is_not_taken(
-    ksr: StrictKsr, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = SrsReplied(call_id="SR1-1", method="OPTIONS", cseq=1, status=200)
-    assert not Asked(monkeypatch).probes.take(other)
+def test_reply_to_something_else_is_not_taken(asked: Asked) -> None:
+    other = SrsReplied(call_id="SR1-1-1", method="OPTIONS", cseq=1, status=200)
+    assert not asked.probes.take(other)

@@ -25,7 +25,7 @@ START, STOP = e.RequestFork(), e.SendBye()
 ALERT = Alert(sid="NO1", account_sid="AC", code=1, level=AlertLevel.ERROR, text="x", created_ms=1)
 
 
-def changes(stream: Stream | None = None, *commands: e.Command) -> Changes:
+def changes(stream: Stream | None = None, *commands: e.LegCommand) -> Changes:
     found = Changes(calls={CALL_SID: FILE})
     if stream is not None:
         found.streams[stream.sid] = stream
@@ -74,7 +74,7 @@ def away(prefix: str, leases: Leases, clock: list[float]) -> Iterator[Saver]:
 def test_commands_are_given_out_after_the_save(saver: Saver, store: Store) -> None:
     stream = stream_in(StreamState.FORKING)
     orders, refused = saver.save(changes(stream, START), at_once=False)
-    assert ([command for _, _, command in orders], refused) == ([START], [])
+    assert ([order.command for order in orders], refused) == ([START], [])
     assert store.call(CALL_SID) == CALL
     assert store.stream(STREAM_SID) == stream
     assert saver.save(Changes(), at_once=True) == ([], [])
@@ -144,7 +144,7 @@ def test_save_without_a_sure_lease_names_the_shard_and_writes_nothing(
 def test_redis_away_keeps_all_and_lets_only_endings_go_ahead(away: Saver) -> None:
     with pytest.raises(StoreUnavailable):
         away.save(changes(None, START, STOP), at_once=False)
-    assert [command for _, _, command in away.without_redis()] == [STOP]
+    assert [order.command for order in away.without_redis()] == [STOP]
     assert away.without_redis() == []
     with pytest.raises(StoreUnavailable):
         away.save(Changes(), at_once=False)

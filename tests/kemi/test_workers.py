@@ -14,7 +14,7 @@ from siprec_kemi.src.owners import Owners
 from siprec_kemi.src.workers import Workers
 from tests.kemi.strict_ksr import StrictKsr
 
-LEG = f"SR05{'a' * 22}00000001-1"
+LEG = f"SR05{'a' * 22}00000001-1-1"
 
 
 class Worker(Workers):
