@@ -36,8 +36,12 @@ def _dialog(leg: Leg) -> Dialog:
     return leg.number, leg.attempt, leg.to_tag
 
 
+def _is_refused_bye(event: e.LegEvent) -> bool:
+    return isinstance(event, e.SrsByeAnswered) and event.status >= 300
+
+
 class ModelWorld:
-    """One stream and its peers. `choose(what, n)` picks one of n behaviours."""
+    """One stream and its peers. `choose(what, n)` picks one of n behaviours, 0 being the best."""
 
     def __init__(self, choose: Choose, plan: Plan = PLAN) -> None:
         self._choose = choose
@@ -75,6 +79,8 @@ class ModelWorld:
         Replies on their way reach nobody. A 2xx among them leaves a dialog that nobody can
         know of: the session timer of the SRS ends it, so it is not counted here.
         """
+        if isinstance(event, e.DeadlinePassed):
+            self._let_byes_return()
         commands = self._save(event)
         for reply, _ in self._replies:
             if isinstance(reply.event, e.SrsAnswered):
@@ -118,6 +124,7 @@ class ModelWorld:
 
     def pass_deadline(self) -> None:
         """Let the deadline come, if there is one."""
+        self._let_byes_return()
         if self.stream.deadline_ms is not None:
             self.now_ms = max(self.now_ms, self.stream.deadline_ms)
             self.happen(e.DeadlinePassed())
@@ -140,6 +147,12 @@ class ModelWorld:
             self.pass_deadline()
 
     # What the owner does at once
+
+    def _let_byes_return(self) -> None:
+        """Let BYEs that are to be sent again be so: a round trip is shorter than any deadline."""
+        while refused_byes := [each for each in self._replies if _is_refused_bye(each[0].event)]:
+            self._replies.remove(refused_byes[0])
+            self.happen(refused_byes[0][0])
 
     def _save(self, event: e.Event) -> tuple[e.Command, ...]:
         self.now_ms += 10
@@ -204,34 +217,35 @@ class ModelWorld:
         refusal = e.ForkRefused(text="no such call")
         not_yet = e.ForkRefused(text="not yet", retryable=True)
         no_edge = e.ForkRefused(text="no such edge", code=31942)
-        if not self._choose("fork", 4):
+        if self._choose("fork", 4) == 3:
             refused_so = (refusal, not_yet, no_edge)[self._choose("fork refusal", 3)]
             self._reply(leg, refused_so, leg.fork_tag)
             return
         self.forks.add(leg.fork_tag)
-        self._answer("fork", leg, (FORK_OFFERED,), leg.fork_tag)
+        self._answer("fork answer", leg, (FORK_OFFERED,), leg.fork_tag)
 
     def _invite(self, leg: Leg) -> None:
         attempt = leg.attempt
-        match self._choose("invite", 10):
-            case 0:
-                self._reply(leg, refused(486, attempt=attempt))
-            case 1:
-                self._reply(leg, refused(302, attempt=attempt, contact="sip:b.example"))
-            case 2:
-                self._reply(leg, e.SrsUnreachable(attempt=attempt, text="no such name"))
+        match self._choose("invite", 11):
+            case 0 | 1 | 2:
+                self._accept(leg, ANSWER_SDP)
             case 3:
-                pass
-            case 4:
                 self._accept(leg, None)
+            case 4:
+                self._reply(leg, refused(486, attempt=attempt))
             case 5:
-                self._reply(leg, refused(401, attempt=attempt, cseq=leg.cseq))
+                self._reply(leg, refused(302, attempt=attempt, contact="sip:b.example"))
             case 6:
-                self._reply(leg, refused(FLOW_FAILED, attempt=attempt))
+                self._reply(leg, e.SrsUnreachable(attempt=attempt, text="no such name"))
             case 7:
+                self._reply(leg, refused(401, attempt=attempt, cseq=leg.cseq))
+            case 8:
+                self._reply(leg, refused(FLOW_FAILED, attempt=attempt))
+            case 9:
                 self._reply(leg, refused(400, attempt=attempt))
             case _:
-                self._accept(leg, ANSWER_SDP)
+                # It does not answer.
+                pass
 
     def _accept(self, leg: Leg, sdp: str | None) -> None:
         """Answer 2xx; an INVITE that comes twice makes two dialogs, as behind a forking proxy."""
@@ -247,10 +261,10 @@ class ModelWorld:
         match self._choose("bye", 4):
             case _ if self._challenged.get(dialog, 0) >= leg.cseq:
                 status = 401
-            case 0 if self.stream.plan.has_digest and dialog not in self._challenged:
+            case 2 if self.stream.plan.has_digest and dialog not in self._challenged:
                 self._challenged[dialog] = leg.cseq
                 status = 401
-            case 1 if self._flows_failed[dialog] < FLOW_TRIES:
+            case 3 if self._flows_failed[dialog] < FLOW_TRIES:
                 self._flows_failed[dialog] += 1
                 status = FLOW_FAILED
             case _:
