@@ -16,6 +16,7 @@ from siprec.sip_uri import parse_uri
 from siprec.srs_dialog import Answer, answer_request
 from siprec.srs_uri import SrsUri
 from siprec.store import StoreUnavailable
+from siprec.tls_profile import tls_profile
 from siprec_kemi import ksr
 from siprec_kemi.clock import now_ms
 from siprec_kemi.runtime import boot_id
@@ -72,7 +73,7 @@ class Srs:
         def compose(hop: Hop) -> Outgoing:
             return requests.invite(call, stream, leg, connector, hop, now_ms())
 
-        self._send(stream, leg, compose, fail)
+        self._send(leg, _profile(stream, connector), compose, fail)
 
     def bye(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Send BYE with the final metadata; one that cannot be sent counts as answered."""
@@ -84,8 +85,8 @@ class Srs:
 
         connector = self._connector_if_known(stream)
         self._send(
-            stream,
             leg,
+            _profile(stream, connector),
             lambda hop: requests.bye(call, stream, leg, connector, hop, now_ms()),
             fail,
         )
@@ -94,8 +95,8 @@ class Srs:
         """Ask in the dialog whether the SRS still knows it; no answer says nothing."""
         connector = self._connector_if_known(stream)
         self._send(
-            stream,
             leg,
+            _profile(stream, connector),
             lambda hop: requests.options(leg, connector, hop),
             lambda why, code: ksr.log("info", f"{leg.call_id} OPTIONS not sent: {why}"),
         )
@@ -110,8 +111,8 @@ class Srs:
         late = requests.late_leg(leg, answer, call_id)
         connector = self._connector_if_known(stream)
         self._send(
-            stream,
             late,
+            _profile(stream, connector),
             lambda hop: requests.bye_to_late_answer(late, connector, hop),
             lambda why, code: _not_dropped(call_id, why),
         )
@@ -120,8 +121,8 @@ class Srs:
         """Hang up a dialog whose stream is forgotten; one over TLS cannot be reached any more."""
         late = requests.late_leg(Leg(srs=answer.remote_target), answer, call_id)
         self._send(
-            None,
             late,
+            "",
             lambda hop: requests.bye_to_late_answer(late, None, hop),
             lambda why, code: _not_dropped(call_id, why),
         )
@@ -131,7 +132,8 @@ class Srs:
         named = parse_leg_call_id(reply.call_id)
         leg = stream.leg(named.leg) if named is not None else None
         if reply.status == FLOW_FAILED and leg is not None:
-            self._reach.forget(target_of(leg), stream.plan.tls_profile)
+            profile = _profile(stream, self._connector_if_known(stream))
+            self._reach.forget(target_of(leg), profile)
 
     def _connector_if_known(self, stream: Stream) -> Connector | None:
         try:
@@ -139,8 +141,7 @@ class Srs:
         except StoreUnavailable:
             return None
 
-    def _send(self, stream: Stream | None, leg: Leg, compose: Compose, fail: Fail) -> None:
-        profile = "" if stream is None else stream.plan.tls_profile
+    def _send(self, leg: Leg, profile: str, compose: Compose, fail: Fail) -> None:
         try:
             target = _next_target(leg)
         except SipUriError as error:
@@ -200,6 +201,11 @@ class Srs:
         stream = self._recorder.stream(named.stream_sid) if named is not None else None
         leg = stream.leg(named.leg) if stream is not None and named is not None else None
         return "" if leg is None else self._reach.contact(target_of(leg))
+
+
+def _profile(stream: Stream, connector: Connector | None) -> str:
+    """Name the TLS profile: that of today, for a certificate may have been renewed."""
+    return stream.plan.tls_profile if connector is None else tls_profile(connector).name
 
 
 def _next_target(leg: Leg) -> SrsUri:
