@@ -14,6 +14,7 @@ from siprec.model import Call, Party, Stream
 from siprec.record import to_json
 from siprec.settings import AccountSettings, RedisSettings, Runtime, Settings
 from siprec.sids import SHARDS, shard_of_sid
+from siprec.vault import VARIABLE, Vault, new_key
 from siprec.verdict import Verdict
 from siprec_control import cli
 from siprec_control.state import locked, state_folder, write_runtime
@@ -39,6 +40,7 @@ class Stack:
 
     def __init__(self, redis: RedisServer) -> None:
         self.redis: Any = redis.client
+        self.vault = Vault(None)
         self.orders: list[dict[str, Any]] = []
         self._threads: list[threading.Thread] = []
 
@@ -51,7 +53,7 @@ class Stack:
         call_sid = record.sid if isinstance(record, Call) else record.call_sid
         keys = ShardKeys(self.prefix, shard_of_sid(call_sid))
         field = "call" if isinstance(record, Call) else record.sid
-        self.redis.hset(keys.call(call_sid), field, to_json(record))
+        self.redis.hset(keys.call(call_sid), field, to_json(record, self.vault.seal))
         self.redis.sadd(keys.live, call_sid)
 
     def answer(self, verdict: Verdict, then: Stream | None = None) -> None:
@@ -80,10 +82,14 @@ class Stack:
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    """Hold a state folder as `siprec run` does; commands find it through SIPREC_STATE."""
+    """Hold a state folder as `siprec run` does; commands find it through SIPREC_STATE.
+
+    The key of its vault stands in the environment.
+    """
     server = RedisServer(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIPREC_CONFIG", raising=False)
+    monkeypatch.setenv(VARIABLE, new_key().text)
     monkeypatch.setenv("SIPREC_STATE", str(tmp_path / "state"))
     settings = replace(
         Settings(),

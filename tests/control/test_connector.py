@@ -13,7 +13,6 @@ from siprec.health import DAY_MS, SrsHealth, srs_key
 from siprec.model import Connector, Srs
 from siprec.settings import EdgeSettings, Runtime
 from siprec.store import Store
-from siprec.vault import new_key
 from siprec_control.state import read_runtime, state_folder, write_runtime
 from tests.control.conftest import ACCOUNT, Stack
 from tests.siprec.pem import certificate, ec_key, pem
@@ -22,11 +21,6 @@ pytestmark = pytest.mark.daemon
 
 Output = pytest.CaptureFixture[str]
 SECRET = "s3cret-token"
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIPREC_SECRET_KEYS", new_key().text)
 
 
 def stored(stack: Stack) -> Connector:

@@ -1,6 +1,7 @@
 """`siprec stream` over a real redis-server; a thread stands for the controller."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,13 +22,17 @@ STREAM = Stream(
     account_sid=ACCOUNT,
     order=StreamOrder(name="my stream", parameters=(("Custom1", "secret"),)),
     state=StreamState.RECORDING,
-    legs=(Leg(srs="sip:srs@127.0.0.1", answer="a=crypto:1 KEY"),),
+    legs=(Leg(srs="sip:srs@127.0.0.1", state=StreamState.RECORDING, answer="a=crypto:1 KEY"),),
     created_ms=1_700_000_000_000,
     recording_ms=1_700_000_000_030,
     history=(
         Moment(at_ms=1_700_000_000_000, event="ordered", state=StreamState.FORKING),
         Moment(
-            at_ms=1_700_000_000_030, event="answered", state=StreamState.RECORDING, detail="200"
+            at_ms=1_700_000_000_030,
+            event="answered",
+            state=StreamState.RECORDING,
+            leg=1,
+            detail="200",
         ),
     ),
 )
@@ -56,8 +61,8 @@ def test_stream_is_shown_as_a_timeline(stack: Stack, capsys: Output, named: str)
     assert "parameters  Custom1\n" in out
     assert "secret" not in out
     *_, first, second = out.splitlines()
-    assert first.split()[1:] == ["+0", "ms", "forking", "ordered", "-"]
-    assert second.split()[1:] == ["+30", "ms", "recording", "answered", "200"]
+    assert first.split()[1:] == ["+0", "ms", "-", "forking", "ordered", "-"]
+    assert second.split()[1:] == ["+30", "ms", "1", "recording", "answered", "200"]
     assert datetime.fromisoformat(second.split()[0]).timestamp() == 1_700_000_000.03
 
 
@@ -166,24 +171,111 @@ def test_name_of_streams_that_ended_means_the_newest(stack: Stack, capsys: Outpu
     assert json.loads(capsys.readouterr().out)["sid"] == sid
 
 
-def test_recorded_time_ends_when_the_stream_was_ended(stack: Stack, capsys: Output) -> None:
-    began = STREAM.created_ms + 1_000
-    states = (
-        (0, StreamState.RECORDING),
-        (3_000, StreamState.STOPPING),
-        (7_000, StreamState.STOPPED),
+BEGAN_MS = STREAM.created_ms + 1_000
+FIRST_SRS, SECOND_SRS = "sip:one.example", "sips:two.example"
+
+
+def moment(after_ms: int, state: StreamState, leg: int = 1) -> Moment:
+    return Moment(at_ms=BEGAN_MS + after_ms, event="E", state=state, leg=leg)
+
+
+def shown(stack: Stack, capsys: Output, stream: Stream) -> tuple[dict[str, str], list[str], str]:
+    """Show a stream; give its fields, the rows of its legs, and all of what was printed."""
+    stack.put(stream)
+    assert stack.run("stream", "show", stream.sid) == 0
+    out = capsys.readouterr().out
+    fields, legs, _ = out.split("\n\n")
+    pairs = (line.split(maxsplit=1) for line in fields.splitlines())
+    return {name: value for name, value in pairs}, legs.splitlines(), out
+
+
+def failed_over(state: StreamState, **more: object) -> Stream:
+    """Give a stream whose first SRS died after 5 s, and whose second took over 2.5 s later."""
+    legs = (
+        Leg(
+            number=1,
+            srs=FIRST_SRS,
+            state=StreamState.FAILED,
+            recording_ms=BEGAN_MS,
+            ended_ms=BEGAN_MS + 6_000,
+            error_code=32016,
+            error_text="died \x1b[2J",
+        ),
+        Leg(number=2, srs=SECOND_SRS, state=state, recording_ms=BEGAN_MS + 7_500),
     )
-    history = tuple(Moment(at_ms=began + ms, event="E", state=state) for ms, state in states)
+    history = (
+        moment(0, StreamState.RECORDING),
+        moment(5_000, StreamState.STOPPING),
+        moment(7_500, StreamState.RECORDING, leg=2),
+    )
+    stream = replace(
+        STREAM, state=state, legs=legs, recording_ms=BEGAN_MS, gap_ms=2_500, history=history
+    )
+    return replace(stream, **more)  # type: ignore[arg-type]
+
+
+def test_each_leg_is_a_row_with_its_srs_and_its_error(stack: Stack, capsys: Output) -> None:
+    _, rows, _ = shown(stack, capsys, failed_over(StreamState.RECORDING))
+    titles, first, second = (re.split("  +", row) for row in rows)
+    assert titles == ["LEG", "SRS", "STATE", "RECORDED", "ERROR"]
+    assert first == ["1", FIRST_SRS, "failed", "6.0 s", "32016 died \\x1b[2J"]
+    assert second == ["2", SECOND_SRS, "recording", "-", "-"]
+
+
+def test_stream_that_no_srs_took_says_so(stack: Stack, capsys: Output) -> None:
+    lonely = ended(StreamState.FAILED, legs=(), error_code=32011, error_text="nobody")
+    fields, rows, _ = shown(stack, capsys, replace(lonely, recording_ms=None))
+    assert rows == ["no SRS took it"]
+    assert (fields["error"], fields["recorded"], fields["gaps"]) == ("32011 nobody", "-", "-")
+
+
+def test_gaps_are_shown_and_are_no_recorded_time(stack: Stack, capsys: Output) -> None:
+    live = failed_over(StreamState.RECORDING)
+    fields, _, _ = shown(stack, capsys, live)
+    assert (fields["recorded"], fields["gaps"]) == ("-", "2.5 s")
+    over = failed_over(
+        StreamState.STOPPED,
+        ended_ms=BEGAN_MS + 14_000,
+        history=(*live.history, moment(10_000, StreamState.STOPPING, leg=2)),
+    )
+    fields, _, _ = shown(stack, capsys, over)
+    # Ten seconds without the gap; that the BYE took four more does not count.
+    assert (fields["recorded"], fields["gaps"]) == ("7.5 s", "2.5 s")
+
+
+def test_recorded_time_ends_when_the_stream_was_ended(stack: Stack, capsys: Output) -> None:
+    (leg,) = STREAM.legs
     over = replace(
         STREAM,
         state=StreamState.STOPPED,
-        recording_ms=began,
-        ended_ms=began + 7_000,
-        history=history,
+        legs=(replace(leg, recording_ms=BEGAN_MS),),
+        recording_ms=BEGAN_MS,
+        ended_ms=BEGAN_MS + 7_000,
+        history=(
+            moment(0, StreamState.RECORDING),
+            moment(3_000, StreamState.STOPPING),
+            moment(7_000, StreamState.STOPPED),
+        ),
     )
-    stack.put(over)
-    assert stack.run("stream", "show", SID) == 0
-    assert "recorded    3.0 s" in capsys.readouterr().out
+    fields, _, _ = shown(stack, capsys, over)
+    assert (fields["recorded"], fields["gaps"]) == ("3.0 s", "-")
+
+
+def test_ending_of_a_leg_that_never_recorded_is_no_end_of_the_recording(
+    stack: Stack, capsys: Output
+) -> None:
+    legs = (
+        Leg(number=1, srs=FIRST_SRS, state=StreamState.STOPPED, recording_ms=BEGAN_MS),
+        Leg(number=2, srs=SECOND_SRS, state=StreamState.STOPPED),
+    )
+    history = (
+        moment(0, StreamState.RECORDING),
+        moment(3_000, StreamState.STOPPING),
+        moment(6_000, StreamState.STOPPING, leg=2),
+    )
+    over = ended(StreamState.STOPPED, legs=legs, recording_ms=BEGAN_MS, history=history)
+    fields, _, _ = shown(stack, capsys, over)
+    assert fields["recorded"] == "3.0 s"
 
 
 def test_name_in_several_calls_needs_the_call(stack: Stack, capsys: Output) -> None:
