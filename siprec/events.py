@@ -85,6 +85,7 @@ class SrsRefused:
     reason: str
     contact: str | None = None
     challenge: Challenge = Challenge()
+    is_timeout: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

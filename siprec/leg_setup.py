@@ -178,6 +178,8 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
     if event.status == FLOW_FAILED and leg.flow_tries < FLOW_TRIES:
         return _invite(replace(leg, flow_tries=leg.flow_tries + 1, attempt=leg.attempt + 1), at)
     text = f"the SRS {leg.srs} answered {event.status} {event.reason}"
+    if event.is_timeout:
+        text = f"the SRS {leg.srs} did not answer in time"
     if 300 <= event.status < 400 and event.contact and not leg.redirect:
         aside = replace(leg, redirect=event.contact, attempt=leg.attempt + 1)
         try:

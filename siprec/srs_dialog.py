@@ -59,6 +59,7 @@ def event_of(reply: SrsReplied) -> e.LegEvent | None:
                 reason="no answer" if reply.is_timeout else reply.reason,
                 contact=_uri(reply.contact),
                 challenge=challenge,
+                is_timeout=reply.is_timeout,
             )
         case _:
             return None

@@ -24,6 +24,9 @@ S = StreamState
 _ADVANCE = (S.RECORDING, S.CONNECTING, S.INVITING, S.FORKING, S.STOPPING, S.CANCELLING)
 # A leg in one of these may come to record, or does.
 RUNNING = (S.FORKING, S.INVITING, S.CONNECTING, S.RECORDING)
+STARTED = "Started"
+"""The first moment of a stream, and of each of its legs."""
+
 # Routine, as long as it leads nowhere.
 _ROUTINE = (e.DeadlinePassed, e.SrsOptionsAnswered)
 
@@ -66,11 +69,11 @@ def begin(
         alert = e.RaiseAlert(code=UNREACHABLE, text=text)
         failed = replace(stream, error_code=UNREACHABLE, error_text=text)
         ended = _end_unrecorded(Outcome(failed, (alert,)), now_ms)
-        return _conclude(stream, ended, "Started", "", now_ms)
+        return _conclude(stream, ended, STARTED, "", now_ms)
     begun = Outcome(stream)
     for uri in plan.srs if plan.is_parallel else plan.srs[:1]:
         begun = _add_leg(begun, uri, now_ms + plan.total_ms, now_ms)
-    return _conclude(stream, begun, "Started", "", now_ms)
+    return _conclude(stream, begun, STARTED, "", now_ms)
 
 
 def step(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
@@ -248,20 +251,24 @@ def _state_of(stream: Stream) -> StreamState:
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:
-    """Add a line for each leg that moved, or one for the stream."""
+    """Add a line for each leg that moved or began, or one for the stream."""
     known = {leg.number: leg for leg in before.legs}
-    moved = [leg for leg in stream.legs if known.get(leg.number) != leg]
-    lines = [(leg.number, leg.state) for leg in moved] or [(0, stream.state)]
+    happened = Moment(at_ms=now_ms, event=event, state=stream.state, detail=detail)
     moments = tuple(
-        Moment(at_ms=now_ms, event=event, state=state, leg=number, detail=detail)
-        for number, state in lines
+        replace(happened, leg=leg.number, state=leg.state)
+        if leg.number in known
+        else Moment(at_ms=now_ms, event=STARTED, state=leg.state, leg=leg.number)
+        for leg in stream.legs
+        if known.get(leg.number) != leg
     )
-    return replace(stream, history=(*stream.history, *moments)[-HISTORY:])
+    return replace(stream, history=(*stream.history, *(moments or (happened,)))[-HISTORY:])
 
 
 def _detail(event: e.LegEvent) -> str:
     """Say what of an event is worth keeping; never SDP, keys or parameters."""
     match event:
+        case e.SrsRefused(is_timeout=True, reason=reason):
+            return reason
         case e.SrsRefused(status=status, reason=reason):
             return f"{status} {reason}"
         case e.SrsByeAnswered(status=status) | e.SrsOptionsAnswered(status=status):

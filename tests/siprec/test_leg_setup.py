@@ -88,7 +88,9 @@ def test_fork_with_the_key_of_the_call_is_sent_as_the_policy_says(
     plan = replace(PLAN, on_secure_call=policy)
     outcome = happen(S.FORKING, CALL_KEY_OFFERED, plan=plan)
     assert outcome.leg.state is state
-    assert [(a.code, a.level) for a in alerts(outcome)] == ([(t.NOT_SECURE, level)] if level else [])
+    assert [(a.code, a.level) for a in alerts(outcome)] == (
+        [(t.NOT_SECURE, level)] if level else []
+    )
     assert (e.SendInvite() in outcome.commands) is (state is S.INVITING)
 
 
@@ -175,6 +177,13 @@ def test_refusal_fails_and_says_what_the_srs_said(status: int) -> None:
     assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
     assert is_unlike_hopeless(outcome, UNREACHABLE)
     assert outcome.leg.error_text == f"the SRS {SRS_URI} answered {status} No"
+
+
+def test_timeout_fails_and_puts_no_words_into_the_mouth_of_the_srs() -> None:
+    silence = replace(refused(408), reason="no answer", is_timeout=True)
+    outcome = happen(S.INVITING, silence)
+    assert is_unlike_hopeless(outcome, UNREACHABLE)
+    assert outcome.leg.error_text == f"the SRS {SRS_URI} did not answer in time"
 
 
 @pytest.mark.parametrize("status", [400, 413, 414, 416, 600, 603, 606])

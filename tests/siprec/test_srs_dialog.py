@@ -92,7 +92,9 @@ def test_refusal_carries_status_reason_and_contact() -> None:
 
 def test_timeout_reads_as_no_answer() -> None:
     reply = replace(REPLY, status=408, reason="", is_timeout=True, contact="")
-    assert event_of(reply) == e.SrsRefused(attempt=1, status=408, reason="no answer")
+    assert event_of(reply) == e.SrsRefused(
+        attempt=1, status=408, reason="no answer", is_timeout=True
+    )
 
 
 def test_reply_to_bye_names_its_attempt() -> None:
