@@ -18,6 +18,7 @@ class EndCall:
     """
 
     call_sid: str
+    account_sid: str
     sip_call_id: str
     from_tag: str
     to_tag: str

@@ -93,6 +93,15 @@ class ReportsDropped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallNotEnded:
+    """The proxy could not end a call as it was asked to; `text` says why, for people."""
+
+    call_sid: str
+    account_sid: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SrsRequested:
     """The SRS sent a request in a dialog of ours; its transaction waits at `node`.
 
@@ -163,6 +172,7 @@ Entry = (
     | StartOrdered
     | StopOrdered
     | ReportsDropped
+    | CallNotEnded
     | SrsRequested
     | SrsReplied
 )
@@ -175,6 +185,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "start-ordered": StartOrdered,
     "stop-ordered": StopOrdered,
     "reports-dropped": ReportsDropped,
+    "call-not-ended": CallNotEnded,
     "srs-requested": SrsRequested,
     "srs-replied": SrsReplied,
 }

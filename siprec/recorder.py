@@ -151,6 +151,8 @@ class Recorder:
                 self._start_ordered(shard, entry, choose, now_ms)
             case i.StopOrdered():
                 self._stop_ordered(shard, entry, now_ms)
+            case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
+                self._alert(shard, sid, UNREACHABLE, text, now_ms, account_sid=account_sid)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._alert(shard, "", REPORTS_LOST, text, now_ms)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from siprec.actions import EndCall
-from siprec.keys import actions_key
+from siprec.inbox import CallNotEnded, from_fields
+from siprec.keys import ShardKeys, actions_key
 from siprec.store import Client, Store, connect
 from siprec_kemi.proxy import actions as module
 from siprec_kemi.proxy.actions import Actions
@@ -16,7 +17,12 @@ from tests.kemi.strict_ksr import StrictKsr
 
 NODE = "node1"
 END = EndCall(
-    call_sid="CA2a" + "0" * 30, sip_call_id="a@b", from_tag='f"', to_tag="t", reason="lost"
+    call_sid="CA2a" + "0" * 30,
+    account_sid="AC1",
+    sip_call_id="a@b",
+    from_tag='f"',
+    to_tag="t",
+    reason="lost",
 )
 
 
@@ -90,13 +96,21 @@ def test_call_is_ended_once(actions: Actions, store: Store, ksr: StrictKsr) -> N
     assert levels(ksr) == ["info"]
 
 
-def test_call_whose_byes_cannot_be_sent_is_an_error(
-    actions: Actions, store: Store, ksr: StrictKsr
+def told(client: Client, prefix: str) -> list[str]:
+    """Give what the controllers are told of calls that were not ended."""
+    entries = client.xrange(ShardKeys(prefix, 0x2A).inbox)
+    made = [from_fields(fields) for _, fields in entries]
+    return [entry.text for entry in made if isinstance(entry, CallNotEnded)]
+
+
+def test_call_whose_byes_cannot_be_sent_is_told(
+    actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
 ) -> None:
     ksr.returns["tm.t_uac_send"] = -1
     store.order_action(NODE, END)
     assert actions.turn()
-    assert levels(ksr) == ["err"]
+    assert levels(ksr) == ["warn"]
+    assert told(client, prefix) == ["the call could not be ended (0 of 2 BYEs could be sent): lost"]
 
 
 @pytest.mark.parametrize(
@@ -104,14 +118,21 @@ def test_call_whose_byes_cannot_be_sent_is_an_error(
     [None, {}, {**DIALOG, "state": 5}, {**DIALOG, "callee": {**DIALOG["callee"], "tag": "other"}}],
     ids=["none", "empty", "over", "another"],
 )
-def test_call_that_is_not_known_here_is_logged(
-    actions: Actions, store: Store, ksr: StrictKsr, result: object
+def test_call_that_is_not_known_here_is_told(
+    actions: Actions,
+    store: Store,
+    ksr: StrictKsr,
+    client: Client,
+    prefix: str,
+    result: object,
 ) -> None:
     answer_rpc(ksr, result)
     store.order_action(NODE, END)
     assert actions.turn()
     assert not ksr.named("tm.t_uac_send")
     assert levels(ksr) == ["warn"]
+    (text,) = told(client, prefix)
+    assert "it is over, or older than its proxy" in text
 
 
 def test_action_that_is_too_old_is_passed_over(

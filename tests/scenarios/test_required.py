@@ -126,6 +126,7 @@ def end_of(stage: Stage) -> Callable[[Phone], Call]:
         call = stage.wait_call(phone)
         action = EndCall(
             call_sid=call.sid,
+            account_sid=call.account_sid,
             sip_call_id=call.sip_call_id,
             from_tag=call.caller.tag,
             to_tag=call.callee.tag,
@@ -244,7 +245,7 @@ def test_end_of_a_call_that_is_over_is_only_logged(
     hang_up(caller, callee)
     call = stage.wait_call_over(caller)
     end_of(caller)
-    poll(lambda: f"{call.sid} is not known here, not ended" in stage.stack.log)
+    poll(lambda: f"{call.sid}: the call could not be ended" in stage.stack.log)
     assert caller.hears_nothing()
 
 
@@ -255,6 +256,6 @@ def test_call_that_is_never_ended_by_us_is_not_followed(
     caller.invite(stage.number(connect(stage, "Alerts", stage.srs.uri), dial(callee)))
     answer(caller, callee)
     call = end_of(caller)
-    poll(lambda: f"{call.sid} is not known here, not ended" in stage.stack.log)
+    poll(lambda: f"{call.sid}: the call could not be ended" in stage.stack.log)
     hang_up(caller, callee)
     stage.wait_call_over(caller)

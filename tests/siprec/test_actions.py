@@ -8,7 +8,12 @@ from tests.siprec.streams import CALL_SID
 
 ACTIONS: dict[str, actions.Action] = {
     "end-call": actions.EndCall(
-        call_sid=CALL_SID, sip_call_id="a@b", from_tag="f", to_tag="t", reason="nobody records it"
+        call_sid=CALL_SID,
+        sip_call_id="a@b",
+        from_tag="f",
+        to_tag="t",
+        reason="nobody records it",
+        account_sid="AC1",
     ),
 }
 

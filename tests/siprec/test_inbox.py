@@ -40,6 +40,7 @@ ENTRIES: dict[str, i.Entry] = {
     "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),
     "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),
     "stop-ordered": i.StopOrdered(request_id="r", stream_sid=STREAM_SID),
+    "call-not-ended": i.CallNotEnded(call_sid="CA1", account_sid="AC1", text="why"),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
     "srs-requested": REQUESTED,
     "srs-replied": REPLIED,

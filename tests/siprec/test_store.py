@@ -374,7 +374,14 @@ def test_action_is_appended_to_the_stream_of_its_node(
     store: Store, shards: ShardStore, redis_server: RedisServer, prefix: str
 ) -> None:
     ends = [
-        EndCall(call_sid=CALL_SID, sip_call_id="a@b", from_tag="f", to_tag="t", reason=reason)
+        EndCall(
+            call_sid=CALL_SID,
+            account_sid=ACCOUNT_SID,
+            sip_call_id="a@b",
+            from_tag="f",
+            to_tag="t",
+            reason=reason,
+        )
         for reason in ("one", "two")
     ]
     store.order_action("here", ends[0])
@@ -387,7 +394,9 @@ def test_action_is_appended_to_the_stream_of_its_node(
 def test_actions_that_nobody_reads_are_bounded(
     store: Store, redis_server: RedisServer, prefix: str
 ) -> None:
-    end = EndCall(call_sid=CALL_SID, sip_call_id="", from_tag="", to_tag="", reason="")
+    end = EndCall(
+        call_sid=CALL_SID, account_sid="", sip_call_id="", from_tag="", to_tag="", reason=""
+    )
     for _ in range(ACTIONS_KEPT + 200):
         store.order_action("here", end)
     assert redis_server.client.xlen(actions_key(prefix, "here")) < ACTIONS_KEPT + 200

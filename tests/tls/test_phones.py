@@ -120,6 +120,7 @@ def test_call_from_tls_that_nobody_records_any_more_is_ended(
     answer(caller, callee)
     action = EndCall(
         call_sid="CA" + "0" * 32,
+        account_sid="",
         sip_call_id=caller.call_id,
         from_tag=caller.tag,
         to_tag=callee.tag,

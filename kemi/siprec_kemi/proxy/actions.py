@@ -3,9 +3,12 @@
 from time import sleep
 from typing import Any
 
-from siprec.actions import Action, from_fields
+from siprec.actions import Action, EndCall, from_fields
+from siprec.inbox import CallNotEnded
 from siprec.keys import actions_key
 from siprec.record import RecordError
+from siprec.shard_store import ShardStore
+from siprec.sids import shard_of_sid
 from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.proxy.farewell import Farewell, farewells
@@ -32,6 +35,7 @@ class Actions:
     def __init__(self, client: Client, prefix: str, node: str) -> None:
         self._client = client
         self._key = actions_key(prefix, node)
+        self._inboxes = ShardStore(client, prefix, "actions")
         self._after = ""
 
     def turn(self) -> bool:
@@ -64,15 +68,22 @@ class Actions:
         tags = (action.sip_call_id, action.from_tag, action.to_tag)
         dialog = ksr_proxy.tracked_dialog(*tags)
         if dialog is None:
-            # Over by now, or begun before this Kamailio was: it knows dialogs while it lives.
-            text = f"{action.call_sid} is not known here, not ended: {action.reason}"
-            ksr.log("warning", text)
+            # Kamailio knows dialogs while it lives itself.
+            self._not_ended(action, "it is over, or older than its proxy")
             return
         sent = [_send(farewell) for farewell in farewells(dialog)]
         ksr_proxy.forget_dialog(*tags)
-        level = "info" if all(sent) else "error"
-        text = f"{action.call_sid} ended, {sum(sent)} of 2 BYEs sent: {action.reason}"
-        ksr.log(level, text)
+        if all(sent):
+            ksr.log("info", f"{action.call_sid} ended, both BYEs sent: {action.reason}")
+        else:
+            self._not_ended(action, f"{sum(sent)} of 2 BYEs could be sent")
+
+    def _not_ended(self, action: EndCall, why: str) -> None:
+        """Let people know of a call that goes on unrecorded."""
+        text = f"the call could not be ended ({why}): {action.reason}"
+        ksr.log("warning", f"{action.call_sid}: {text}")
+        entry = CallNotEnded(call_sid=action.call_sid, account_sid=action.account_sid, text=text)
+        self._inboxes.append([(shard_of_sid(action.call_sid), entry)])
 
 
 def _send(farewell: Farewell) -> bool:

@@ -26,6 +26,7 @@ class Endings:
             call, reason = self._waiting[0]
             action = EndCall(
                 call_sid=call.sid,
+                account_sid=call.account_sid,
                 sip_call_id=call.sip_call_id,
                 from_tag=call.caller.tag,
                 to_tag=call.callee.tag,
