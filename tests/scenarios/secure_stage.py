@@ -1,15 +1,17 @@
 """A stage with TLS proxies, two edges, and certificates that recorders and connectors use."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from siprec.model import Stream
-from tests.scenarios.phone import Phone, answer
+from siprec.model import Stream, StreamState
+from tests.scenarios.phone import Phone, answer, hang_up
+from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
-from tests.scenarios.srs import ReferenceSrs
-from tests.scenarios.stack import Settings
+from tests.scenarios.secure_phone import SecurePhone
+from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stage import Stage, dial
+from tests.scenarios.talk import Talk
 from tests.scenarios.trial_ca import TrialCa
 
 EDGES = {"a": "127.0.0.2", "b": "127.0.0.3"}
@@ -19,7 +21,7 @@ class SecureStage(Stage):
     """As `Stage`; `ca` is what its secure recorders are checked against."""
 
     def __init__(self, folder: Path) -> None:
-        self.ca = TrialCa(folder / "ca")
+        self.ca = TrialCa(folder / "ca", "--days", "90")
         self._ports = PortBlock(10)
         self.edge_port = self._ports.take()
         self.edge_tls_port = self._ports.take()
@@ -60,6 +62,10 @@ class SecureStage(Stage):
         """Set a connector that trusts the CA; give a `<Start>` of a stream to it."""
         return self.connect(*uris, options=[*self.ca.trust(), *options])
 
+    def secure_phone(self, name: str) -> SecurePhone:
+        """Make a phone with SRTP that lives as long as the stage."""
+        return self._open.enter_context(SecurePhone(name, self.proxy))
+
     def begin(self, *starts: str) -> tuple[Phone, Phone]:
         """Let two phones be in a call that runs these verbs."""
         caller, callee = self.pair()
@@ -67,6 +73,31 @@ class SecureStage(Stage):
         answer(caller, callee)
         return caller, callee
 
-    def stream(self, phone: Phone, start: str) -> Stream | None:
-        """Give the stream that a `<Start>` of ours began."""
-        return next((s for s in self.streams(phone) if f'name="{s.order.name}"' in start), None)
+    def wait_streams(self, phone: Phone, state: StreamState, count: int) -> list[Stream]:
+        """Wait until the phone's call has so many streams, and all are in a state; oldest first."""
+        poll(
+            lambda: [stream.state for stream in self.streams(phone)] == [state] * count,
+            20,
+            why=lambda: f"{self.streams(phone)}\n{self.stack.log}",
+        )
+        return self.streams(phone)[::-1]
+
+    def record(self, starts: Sequence[str], recorders: Sequence[ReferenceSrs]) -> list[Session]:
+        """Record a call from its answer to its end; each recorder has it byte by byte."""
+        caller, callee = self.begin(*starts)
+        with Talk(caller, callee) as talking:
+            streams = self.wait_streams(caller, StreamState.RECORDING, len(starts))
+            talking.go_on()
+        assert talking.lost == ([], [])
+        hang_up(caller, callee)
+        self.wait_streams(caller, StreamState.STOPPED, len(starts))
+        sessions = [
+            self.wait_session(stream, srs) for stream, srs in zip(streams, recorders, strict=True)
+        ]
+        for session in sessions:
+            assert session.ended_by == "src-bye"
+            assert session.problems == session.metadata_errors == []
+            talking.missing([track.raw for track in session.tracks])
+        self.wait_call_over(caller)
+        assert self.alerts(caller) == []
+        return sessions

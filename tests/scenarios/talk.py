@@ -66,9 +66,9 @@ class Talk:
         )
 
     def missing(self, tracks: Sequence[bytes]) -> tuple[int, int]:
-        """Hold recordings of caller and callee against what was sent, byte by byte; after the block.
+        """Count the packets missing at the beginning of recordings of caller and callee.
 
-        Give how many packets at the beginning are missing of each: nothing else may be.
+        Anything else must be as it was sent, byte by byte, to the end. Call it after the block.
         """
         first = [_number(raw) for raw in tracks]
         for end, raw, begin in zip(self._ends, tracks, first, strict=True):

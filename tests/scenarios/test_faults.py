@@ -16,7 +16,7 @@ from siprec.store import StoreUnavailable
 from tests.control.processes import RedisServer
 from tests.rtpengine.breakable import BreakableProxy
 from tests.rtpengine.daemon import Rtpengine
-from tests.scenarios.breakable_redis import BreakableRedis
+from tests.scenarios.breakable_tcp import BreakableTcp
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.stack import Settings
@@ -135,13 +135,14 @@ def test_redis_killed_mid_call_comes_back_and_the_recording_ends(tmp_path: Path)
 
 
 @contextmanager
-def stage_with_breakable_redis(folder: Path) -> Iterator[tuple[Stage, BreakableRedis]]:
+def stage_with_breakable_redis(folder: Path) -> Iterator[tuple[Stage, BreakableTcp]]:
     """Start a stage whose Redis can be broken; its one worker knows what all would."""
     (folder / "redis").mkdir()
     server = RedisServer(folder / "redis")
     try:
-        with BreakableRedis(server.url.removeprefix("unix://")) as redis:
-            settings: Settings = {"redis": {"url": redis.url}, "sip": {"workers": 1}}
+        with BreakableTcp(server.url.removeprefix("unix://")) as redis:
+            url = f"redis://{redis.address}/0"
+            settings: Settings = {"redis": {"url": url}, "sip": {"workers": 1}}
             with Stage(folder, settings=settings) as stage:
                 yield stage, redis
     finally:

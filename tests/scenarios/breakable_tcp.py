@@ -1,16 +1,19 @@
-"""A TCP proxy before Redis that can be broken: deaf, slow, or gone."""
+"""A TCP proxy before a server that can be broken: deaf, slow, or gone."""
 
 import selectors
 import socket
 import threading
 import time
 
+from tests.scenarios.polling import poll
 
-class BreakableRedis:
-    """Forwards TCP at `url` to a unix socket in a thread, until the `with` block ends.
 
-    Set the attributes at any time: `deaf` takes and forwards nothing but keeps connections
-    open, `delay_s` holds each reply, `refusing` closes what is open and what comes.
+class BreakableTcp:
+    """Forwards TCP at `address` to a target in a thread, until the `with` block ends.
+
+    The target is `host:port`, or the path of a unix socket. Set the attributes at any time:
+    `deaf` takes and forwards nothing but keeps connections open, `delay_s` holds each reply,
+    `refusing` closes what is open and what comes. `cut` closes what is open, once.
     """
 
     def __init__(self, target: str) -> None:
@@ -19,15 +22,21 @@ class BreakableRedis:
         self.refusing = False
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._other: dict[socket.socket, socket.socket] = {}
         self._is_reply: dict[socket.socket, bool] = {}
+        self._to_cut = threading.Event()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="breakable-redis")
+        self._thread = threading.Thread(target=self._run, name="breakable-tcp")
 
-    def __enter__(self) -> "BreakableRedis":
+    def cut(self) -> None:
+        """Close all connections that are open, and go on listening; returns when it is done."""
+        self._to_cut.set()
+        poll(lambda: not self._to_cut.is_set())
+
+    def __enter__(self) -> "BreakableTcp":
         self._thread.start()
         return self
 
@@ -41,9 +50,10 @@ class BreakableRedis:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            if self.refusing:
+            if self.refusing or self._to_cut.is_set():
                 for each in list(self._other):
                     self._drop(each)
+                self._to_cut.clear()
             ready = [key.fileobj for key, _ in self._selector.select(0.02)]
             if self.deaf:
                 self._over.wait(0.005)
@@ -60,17 +70,27 @@ class BreakableRedis:
         if self.refusing:
             client.close()
             return
-        server = socket.socket(socket.AF_UNIX)
         try:
-            server.connect(self._target)
+            server = self._connect()
         except OSError:
-            server.close()
             client.close()
             return
         for each, other in ((client, server), (server, client)):
             self._other[each] = other
             self._is_reply[each] = each is server
             self._selector.register(each, selectors.EVENT_READ)
+
+    def _connect(self) -> socket.socket:
+        if "/" not in self._target:
+            host, _, port = self._target.rpartition(":")
+            return socket.create_connection((host, int(port)))
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(self._target)
+        except OSError:
+            server.close()
+            raise
+        return server
 
     def _forward(self, source: socket.socket) -> None:
         try:
