@@ -18,7 +18,8 @@ from siprec.sids import parse_leg_call_id
 from siprec.sip_uri import parse_name_addr, parse_uri
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE"
-_REASON = re.compile(r"(?i)\b(SIP|Q\.850)\s*;[^,]*?\bcause\s*=\s*([0-9]{1,4})")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_REASON = re.compile(r"(?i)(?:^|,)\s*(SIP|Q\.850)\s*;[^,]*?\bcause\s*=\s*([0-9]{1,4})")
 _FIRST_ERROR = {"sip": 400, "q.850": 34}
 
 ACCEPT = "application/sdp, application/rs-metadata+xml, multipart/mixed"
@@ -117,9 +118,9 @@ def tells_error(reason: str) -> bool:
 
     SIP causes from 400, and Q.850 causes from 34: no resource, no service, a failure.
     """
-    return any(
-        int(cause) >= _FIRST_ERROR[protocol.lower()] for protocol, cause in _REASON.findall(reason)
-    )
+    # A text may hold commas, and whatever looks like a reason.
+    causes = _REASON.findall(_QUOTED.sub('""', reason))
+    return any(int(cause) >= _FIRST_ERROR[protocol.lower()] for protocol, cause in causes)
 
 
 def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:

@@ -90,7 +90,7 @@ def _glossary() -> str:
     return "## Events\n\n" + _markdown_table(("Event", "Meaning"), meanings)
 
 
-def _first_sentence(kind: type[e.Event]) -> str:
+def _first_sentence(kind: type[e.LegEvent]) -> str:
     paragraph = (kind.__doc__ or "").partition("\n\n")[0]
     return " ".join(paragraph.split())
 

@@ -18,6 +18,7 @@ from siprec.model import (
     Moment,
     Number,
     Party,
+    Plan,
     Srs,
     Stream,
     StreamOrder,
@@ -32,7 +33,7 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Stream, StreamOrder, Leg, Moment),
+    *(Call, Party, Stream, StreamOrder, Plan, Leg, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )

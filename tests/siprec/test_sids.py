@@ -22,17 +22,19 @@ SHARD = st.integers(0, SHARDS - 1)
 HEX = st.text("0123456789abcdef", min_size=22, max_size=22)
 
 
-@given(SHARD, HEX, st.integers(1, 0xFFFF), st.integers(1, 999_999))
+@given(SHARD, HEX, st.integers(1, 0xFFFF), *[st.integers(1, 999_999)] * 2)
 def test_names_made_from_a_call_lead_back_to_it(
-    shard: int, random_hex: str, ordinal: int, attempt: int
+    shard: int, random_hex: str, ordinal: int, leg: int, attempt: int
 ) -> None:
     call_sid = make_call_sid(shard, random_hex)
     stream_sid = make_stream_sid(call_sid, ordinal)
     assert len(call_sid) == len(stream_sid) == 34
     assert shard_of_sid(call_sid) == shard_of_sid(stream_sid) == shard
     assert call_sid_of(stream_sid) == call_sid
-    assert parse_leg_call_id(make_leg_call_id(stream_sid, attempt)) == (stream_sid, attempt)
-    assert make_fork_tag(stream_sid, attempt) == f"{FORK_TAG_PREFIX}{stream_sid}-{attempt}"
+    call_id = make_leg_call_id(stream_sid, leg, attempt)
+    assert parse_leg_call_id(call_id) == (stream_sid, leg, attempt)
+    fork_tag = make_fork_tag(stream_sid, leg, attempt)
+    assert fork_tag == f"{FORK_TAG_PREFIX}{stream_sid}-{leg}-{attempt}"
 
 
 def test_shard_of_a_call_id_is_crc16_as_xmodem_has_it() -> None:
@@ -77,11 +79,14 @@ def test_call_of_what_is_no_stream_is_refused(text: str) -> None:
         "",
         "abc@host",
         "SR" + "0" * 32,
-        "SR" + "0" * 32 + "-0",
-        "SR" + "0" * 32 + "-1234567",
-        "SR" + "0" * 32 + "-1@host",
-        "SRff" + "0" * 30 + "-1",
-        "CA" + "0" * 32 + "-1",
+        "SR" + "0" * 32 + "-1",
+        "SR" + "0" * 32 + "-0-1",
+        "SR" + "0" * 32 + "-1-0",
+        "SR" + "0" * 32 + "-1234567-1",
+        "SR" + "0" * 32 + "-1-1234567",
+        "SR" + "0" * 32 + "-1-1@host",
+        "SRff" + "0" * 30 + "-1-1",
+        "CA" + "0" * 32 + "-1-1",
     ],
 )
 def test_call_id_of_others_is_none_of_ours(call_id: str) -> None:

@@ -7,12 +7,13 @@ import pytest
 from siprec import events as e
 from siprec.inbox import SrsReplied, SrsRequested
 from siprec.model import StreamState
-from siprec.srs_dialog import ALLOW, answer_request, event_of
+from siprec.srs_dialog import ALLOW, answer_request, event_of, tells_error
 from tests.siprec.streams import OFFER, STREAM_SID, answer_sdp, stream_in
 
-CALL_ID = f"{STREAM_SID}-1"
+CALL_ID = f"{STREAM_SID}-1-1"
 SDP = "application/sdp"
 RECORDING = stream_in(StreamState.RECORDING)
+LEG = RECORDING.legs[0]
 
 REPLY = SrsReplied(
     call_id=CALL_ID,
@@ -34,8 +35,8 @@ REQUEST = SrsRequested(
     label=2,
     method="OPTIONS",
     call_id=CALL_ID,
-    from_tag=RECORDING.leg.to_tag,
-    to_tag=RECORDING.leg.from_tag,
+    from_tag=LEG.to_tag,
+    to_tag=LEG.from_tag,
     cseq=7,
 )
 
@@ -86,20 +87,43 @@ def test_2xx_with_bytes_that_are_no_utf8_is_read() -> None:
 def test_refusal_carries_status_reason_and_contact() -> None:
     reply = replace(REPLY, status=302, reason="Moved", contact="<sip:b.example>")
     assert event_of(reply) == e.SrsRefused(
-        attempt=1, status=302, reason="Moved", contact="sip:b.example"
+        attempt=1,
+        status=302,
+        reason="Moved",
+        contact="sip:b.example",
+        challenge=e.Challenge(cseq=1),
     )
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_challenge_carries_its_lines_and_what_it_challenges(status: int) -> None:
+    lines = ('WWW-Authenticate: Digest realm="r", nonce="n"',)
+    challenged = replace(REPLY, status=status, challenges=lines, cseq=5)
+    challenge = e.Challenge(lines=lines, cseq=5)
+    invite = event_of(challenged)
+    assert isinstance(invite, e.SrsRefused)
+    assert invite.challenge == challenge
+    bye = event_of(replace(challenged, method="BYE"))
+    assert bye == e.SrsByeAnswered(attempt=1, status=status, challenge=challenge)
 
 
 def test_timeout_reads_as_no_answer() -> None:
     reply = replace(REPLY, status=408, reason="", is_timeout=True, contact="")
+    challenge = e.Challenge(cseq=1)
     assert event_of(reply) == e.SrsRefused(
-        attempt=1, status=408, reason="no answer", is_timeout=True
+        attempt=1, status=408, reason="no answer", is_timeout=True, challenge=challenge
     )
 
 
 def test_reply_to_bye_names_its_attempt() -> None:
-    reply = replace(REPLY, call_id=f"{STREAM_SID}-3", method="BYE", status=481)
-    assert event_of(reply) == e.SrsByeAnswered(attempt=3, status=481)
+    reply = replace(REPLY, call_id=f"{STREAM_SID}-2-3", method="BYE", status=481)
+    challenge = e.Challenge(cseq=1)
+    assert event_of(reply) == e.SrsByeAnswered(attempt=3, status=481, challenge=challenge)
+
+
+def test_reply_to_options_names_its_attempt() -> None:
+    reply = replace(REPLY, call_id=f"{STREAM_SID}-2-3", method="OPTIONS", status=481)
+    assert event_of(reply) == e.SrsOptionsAnswered(attempt=3, status=481)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +131,7 @@ def test_reply_to_bye_names_its_attempt() -> None:
     [
         replace(REPLY, status=180),
         replace(REPLY, call_id="stranger@host"),
-        replace(REPLY, method="OPTIONS"),
+        replace(REPLY, method="INFO"),
     ],
     ids=["1xx", "not ours", "other method"],
 )
@@ -123,9 +147,50 @@ def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
     request = replace(REQUEST, method="BYE", reason="SIP;cause=503")
     answer = answer_request(stream_in(state), request)
     assert answer.status == 200
-    assert answer.event == e.SrsHungUp(reason="SIP;cause=503")
-    assert answer.stream is not None
-    assert answer.stream.leg.remote_cseq == 7
+    assert answer.event == e.SrsHungUp(reason="SIP;cause=503", is_error=True)
+    assert answer.leg is not None
+    assert answer.leg.remote_cseq == 7
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_error"),
+    [
+        ("", False),
+        ("SIP;cause=503", True),
+        ('SIP ;cause=503 ;text="Service Unavailable"', True),
+        ('sip; text="full, sorry"; Cause = 500', True),
+        ("SIP;cause=200", False),
+        ("SIP;cause=399", False),
+        ("SIP;cause=400", True),
+        ("Q.850;cause=16", False),
+        ('Q.850;cause=16;text="Terminated"', False),
+        ("Q.850;cause=31", False),
+        ("Q.850;cause=34", True),
+        ("Q.850;cause=41", True),
+        ("q.850; cause=41", True),
+        ("Q.850;cause=16, SIP;cause=503", True),
+        ("SIP;cause=200, Q.850;cause=41", True),
+        ('SIP;cause=200;text="it was SIP;cause=503"', False),
+        ('SIP;text="a \\" SIP;cause=503";cause=200', False),
+        ("SIP;cause=200,Q.850;cause=16", False),
+        ("preemption;cause=503", False),
+        ("XSIP;cause=503", False),
+        ("SIP;because=503", False),
+        ("SIP;cause=", False),
+        ('SIP;text="', False),
+    ],
+)
+def test_bye_tells_an_error_by_its_reason(reason: str, is_error: bool) -> None:
+    assert tells_error(reason) is is_error
+    answer = answer_request(RECORDING, replace(REQUEST, method="BYE", reason=reason))
+    assert answer.event == e.SrsHungUp(reason=reason, is_error=is_error)
+
+
+def test_request_is_for_the_leg_that_its_call_id_names() -> None:
+    other = replace(LEG, number=2, call_id=f"{STREAM_SID}-2-1", from_tag="ours2", to_tag="theirs2")
+    stream = replace(RECORDING, legs=(LEG, other))
+    request = replace(REQUEST, call_id=other.call_id, from_tag="theirs2", to_tag="ours2")
+    assert answer_request(stream, request).leg == replace(other, remote_cseq=7)
 
 
 @pytest.mark.parametrize(("method", "has_allow"), [("OPTIONS", True), ("INFO", False)])
@@ -138,18 +203,20 @@ def test_options_and_info_are_answered_200(method: str, has_allow: bool) -> None
 def test_method_that_we_do_not_know_is_answered_405() -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method="PUBLISH"))
     assert (answer.status, answer.headers) == (405, {"Allow": ALLOW})
-    assert answer.stream is None
+    assert answer.leg is None
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"call_id": f"{STREAM_SID}-2"},
+        {"call_id": f"{STREAM_SID}-1-2"},
+        {"call_id": f"{STREAM_SID}-2-1"},
+        {"call_id": "stranger@host"},
         {"from_tag": "x"},
         {"to_tag": "x"},
         {"from_tag": REQUEST.to_tag, "to_tag": REQUEST.from_tag},
     ],
-    ids=["call-id", "from tag", "to tag", "tags swapped"],
+    ids=["attempt", "leg", "call-id", "from tag", "to tag", "tags swapped"],
 )
 def test_request_outside_the_dialog_is_answered_481(changed: dict[str, str]) -> None:
     request = replace(REQUEST, method="BYE", **changed)  # type: ignore[arg-type]
@@ -164,9 +231,11 @@ def test_request_where_there_is_no_dialog_is_answered_481(state: StreamState) ->
 
 @pytest.mark.parametrize("cseq", [6, 7])
 def test_request_that_is_not_newer_is_answered_500(cseq: int) -> None:
-    noted = answer_request(RECORDING, REQUEST).stream
+    leg = answer_request(RECORDING, REQUEST).leg
+    assert leg is not None
+    noted = replace(RECORDING, legs=(leg,))
     answer = answer_request(noted, replace(REQUEST, cseq=cseq))
-    assert (answer.status, answer.stream) == (500, None)
+    assert (answer.status, answer.leg) == (500, None)
 
 
 @pytest.mark.parametrize(("method", "sdp"), [("INVITE", OFFER.sdp), ("UPDATE", "")])
@@ -186,8 +255,8 @@ def test_refresh_with_the_same_media_changes_nothing_but_the_target(method: str)
     )
     answer = answer_request(RECORDING, request)
     assert (answer.status, answer.sdp, answer.event) == (200, OFFER.sdp, None)
-    assert answer.stream is not None
-    assert answer.stream.leg.remote_target == "sip:moved.example"
+    assert answer.leg is not None
+    assert answer.leg.remote_target == "sip:moved.example"
 
 
 def test_reinvite_that_moves_the_media_gives_rtpengine_a_new_answer() -> None:
@@ -195,8 +264,8 @@ def test_reinvite_that_moves_the_media_gives_rtpengine_a_new_answer() -> None:
     request = replace(REQUEST, method="INVITE", content_type=SDP, body=moved)
     answer = answer_request(RECORDING, request)
     assert answer.event == e.SrsReanswered(sdp=moved)
-    assert answer.stream is not None
-    assert answer.stream.leg.remote_target == RECORDING.leg.remote_target
+    assert answer.leg is not None
+    assert answer.leg.remote_target == LEG.remote_target
 
 
 def test_reinvite_that_cannot_be_taken_is_answered_488_and_says_why() -> None:
@@ -211,5 +280,5 @@ def test_reinvite_that_cannot_be_taken_is_answered_488_and_says_why() -> None:
 
 
 def test_reinvite_of_a_dialog_without_an_offer_is_answered_500() -> None:
-    stream = replace(RECORDING, leg=replace(RECORDING.leg, offer=None))
+    stream = replace(RECORDING, legs=(replace(LEG, offer=None),))
     assert answer_request(stream, replace(REQUEST, method="INVITE")).status == 500

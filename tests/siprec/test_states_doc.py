@@ -16,6 +16,6 @@ def test_states_doc_is_what_the_table_draws() -> None:
 def test_states_doc_tells_every_state_and_event() -> None:
     text = states_markdown()
     assert set(MEANING) == set(StreamState)
-    assert all(f"| `{kind.__name__}` |" in text for kind in e.Event.__args__)
+    assert all(f"| `{kind.__name__}` |" in text for kind in e.LegEvent.__args__)
     assert "    recording --> stopping: " in text
     assert "    stopped --> [*]" in text
