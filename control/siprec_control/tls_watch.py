@@ -62,6 +62,7 @@ class Feeder:
         self._since_s = 0.0
         self._retry_at_s = 0.0
         self._usable: list[TlsProfile] = []
+        self._gone: set[str] = set()
         self._behind: list[Endpoint] = []
         self._complaints: set[str] = set()
         self._is_announced = False
@@ -86,12 +87,16 @@ class Feeder:
             self._is_announced = True
         if not self._behind:
             remove_unused(self._folder, self._usable)
+            self._gone.clear()
 
     def _write(self, wanted: _State) -> None:
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
         self._complaints.clear()
+        before = {profile.name for profile in self._usable}
         self._usable = [profile for profile in wanted.profiles if self._is_usable(profile)]
+        names = {profile.name for profile in self._usable}
+        self._gone = (self._gone | before) - names
         write_configs(self._folder, self._tls, self._usable)
         self._written = wanted
         self._since_s = time.monotonic()

@@ -4,11 +4,12 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from siprec.model import Connector, Srs
+from siprec.model import Connector, Srs, TlsVersion
 from siprec.settings import TlsSettings
 from siprec.tls_profile import tls_profile
 from siprec_control import tls_watch
@@ -19,11 +20,12 @@ from tests.tls.certificates import Authority
 
 
 class Proxy:
-    """Answers every reload with `status`, and notes what tls.cfg was then."""
+    """Answers every reload with `status`, and notes what tls.cfg was then, and what is gone."""
 
     def __init__(self, config: Path) -> None:
         self.status = "200 OK"
         self.configs: list[str] = []
+        self.gone: list[str] = []
         self._config = config
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -36,8 +38,12 @@ class Proxy:
             request, source = self._socket.recvfrom(65535)
             if not request:
                 return
-            assert request.startswith(b"OPTIONS sip:reload@127.0.0.1:")
-            self.configs.append(self._config.read_text())
+            user = request.decode().partition("@")[0].removeprefix("OPTIONS sip:")
+            if user.startswith("gone-"):
+                self.gone.append(user.removeprefix("gone-"))
+            else:
+                assert user == "reload"
+                self.configs.append(self._config.read_text())
             self._socket.sendto(f"SIP/2.0 {self.status}\r\n\r\n".encode(), source)
 
     def close(self) -> None:
@@ -92,6 +98,18 @@ def test_turn_writes_then_reloads_then_announces(
     name = tls_profile(connector()).name
     assert loaded(folder) == [name]
     assert [f"server_id = {name}" in config for config in proxy.configs] == [True]
+
+
+def test_profile_that_was_changed_is_told_to_be_gone_after_the_reload(
+    feeder: Feeder, proxy: Proxy
+) -> None:
+    feeder.turn([connector()])
+    assert proxy.gone == []
+    authority = connector(ca="")
+    feeder.turn([replace(authority, tls_version=TlsVersion.V1_3)])
+    feeder.turn([replace(authority, tls_version=TlsVersion.V1_3)])
+    assert proxy.gone == [tls_profile(authority).name]
+    assert len(proxy.configs) == 2
 
 
 def test_turn_without_change_reloads_nothing(feeder: Feeder, proxy: Proxy) -> None:
