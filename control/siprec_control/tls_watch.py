@@ -121,6 +121,15 @@ class Feeder:
             self._complain(f"the TLS proxy at {place} keeps its old profiles: {status}")
             self._retry_at_s = time.monotonic() + RETRY_S
             return False
+        return self._tells_gone(inside)
+
+    def _tells_gone(self, inside: Endpoint) -> bool:
+        """Let a TLS proxy know whose connections need not be heeded any more."""
+        try:
+            for name in self._gone:
+                sip_status(inside, user=f"gone-{name}", within_s=RELOAD_S)
+        except OSError:
+            return False
         return True
 
     def _complain(self, line: str) -> None:
