@@ -16,7 +16,10 @@ RECORDERS = "recorders.cfg"
 CALLS = "calls.cfg"
 LOADED = "loaded"
 
-_METHOD = {TlsVersion.V1_2: "TLSv1.2+", TlsVersion.V1_3: "TLSv1.3"}
+# tls.so 5.6 knows no method of TLS 1.3 alone. A client without a pre-shared key does not offer
+# this cipher of TLS 1.2, and so none: it offers those of TLS 1.3, which are not in this list.
+_CIPHERS = {TlsVersion.V1_2: [], TlsVersion.V1_3: ["cipher_list = PSK-AES256-GCM-SHA384"]}
+_METHOD = "TLSv1.2+"
 _PEM = ".pem"
 
 
@@ -28,16 +31,16 @@ def write_configs(folder: Path, tls: TlsSettings, profiles: Iterable[TlsProfile]
     Raises:
         StateError: the folder cannot be written to.
     """
-    sections = [_section("client:default", _METHOD[TlsVersion.V1_2], verify=True)]
+    sections = [_section("client:default", verify=True)]
     for profile in profiles:
         sections.append(_client(folder, profile))
     ours = [f"certificate = {tls.certificate}", f"private_key = {tls.private_key}"]
-    server = _section("server:default", _METHOD[TlsVersion.V1_2], *ours, verify=False)
+    server = _section("server:default", *ours, verify=False)
     write_private(folder / RECORDERS, "\n".join([server, *sections]))
     if tls.client_ca is not None:
         ours.append(f"ca_list = {tls.client_ca}")
     verify = tls.client_ca is not None
-    server = _section("server:default", _METHOD[TlsVersion.V1_2], *ours, verify=verify)
+    server = _section("server:default", *ours, verify=verify)
     write_private(folder / CALLS, "\n".join([server, sections[0]]))
 
 
@@ -69,6 +72,7 @@ def fault(folder: Path, profile: TlsProfile) -> str | None:
 def _client(folder: Path, profile: TlsProfile) -> str:
     # Both must be the same, and no host name: 5.6 finds a profile by either.
     lines = [f"server_name = {profile.name}", f"server_id = {profile.name}"]
+    lines += _CIPHERS[profile.version]
     ca = SYSTEM_CA
     if profile.ca:
         ca = _pem_file(folder, f"{profile.name}.ca", profile.ca)
@@ -76,7 +80,7 @@ def _client(folder: Path, profile: TlsProfile) -> str:
     if profile.certificate:
         certificate, key = _client_files(folder, profile)
         lines += [f"certificate = {certificate}", f"private_key = {key}"]
-    return _section("client:any", _METHOD[profile.version], *lines, verify=True)
+    return _section("client:any", *lines, verify=True)
 
 
 def _client_files(folder: Path, profile: TlsProfile) -> tuple[Path, Path]:
@@ -91,8 +95,8 @@ def _pem_file(folder: Path, stem: str, pem: str) -> Path:
     return path
 
 
-def _section(name: str, method: str, *lines: str, verify: bool) -> str:
+def _section(name: str, *lines: str, verify: bool) -> str:
     # What a section leaves out is not inherited: without these lines anybody is trusted.
     word = "yes" if verify else "no"
     checks = (f"verify_certificate = {word}", f"require_certificate = {word}")
-    return "\n".join((f"[{name}]", f"method = {method}", *checks, *lines, ""))
+    return "\n".join((f"[{name}]", f"method = {_METHOD}", *checks, *lines, ""))

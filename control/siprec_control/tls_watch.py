@@ -39,6 +39,8 @@ PAUSE_S = 0.5
 RELOAD_S = 10.0
 # A TLS proxy that is away this long does not hold up the others: it reads all when it starts.
 PATIENCE_S = 3.0
+# One that refused is not asked at once again: each time it logs tls.cfg.
+RETRY_S = 10.0
 _REDIS_S = 2.0
 
 
@@ -58,7 +60,9 @@ class Feeder:
         self._insides = [parse_listen(f"udp:{inside}") for inside in insides]
         self._written: _State | None = None
         self._since_s = 0.0
+        self._retry_at_s = 0.0
         self._usable: list[TlsProfile] = []
+        self._gone: set[str] = set()
         self._behind: list[Endpoint] = []
         self._complaints: set[str] = set()
         self._is_announced = False
@@ -73,23 +77,30 @@ class Feeder:
         # The system may empty its folders for temporary files.
         if wanted != self._written or not (self._folder / RECORDERS).exists():
             self._write(wanted)
-        self._behind = [inside for inside in self._behind if not self._reloads(inside)]
-        is_late = time.monotonic() - self._since_s > PATIENCE_S
+        now_s = time.monotonic()
+        if now_s >= self._retry_at_s:
+            self._behind = [inside for inside in self._behind if not self._reloads(inside)]
+        is_late = now_s - self._since_s > PATIENCE_S
         if not self._is_announced and (is_late or not self._behind):
             names = "".join(f"{profile.name}\n" for profile in self._usable)
             write_private(self._folder / LOADED, names)
             self._is_announced = True
         if not self._behind:
             remove_unused(self._folder, self._usable)
+            self._gone.clear()
 
     def _write(self, wanted: _State) -> None:
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
         self._complaints.clear()
+        before = {profile.name for profile in self._usable}
         self._usable = [profile for profile in wanted.profiles if self._is_usable(profile)]
+        names = {profile.name for profile in self._usable}
+        self._gone = (self._gone | before) - names
         write_configs(self._folder, self._tls, self._usable)
         self._written = wanted
         self._since_s = time.monotonic()
+        self._retry_at_s = 0.0
         self._behind = list(self._insides)
         self._is_announced = False
 
@@ -108,6 +119,16 @@ class Feeder:
         if not status.startswith("SIP/2.0 200 "):
             place = f"{inside.host}:{inside.port}"
             self._complain(f"the TLS proxy at {place} keeps its old profiles: {status}")
+            self._retry_at_s = time.monotonic() + RETRY_S
+            return False
+        return self._tells_gone(inside)
+
+    def _tells_gone(self, inside: Endpoint) -> bool:
+        """Let a TLS proxy know whose connections need not be heeded any more."""
+        try:
+            for name in self._gone:
+                sip_status(inside, user=f"gone-{name}", within_s=RELOAD_S)
+        except OSError:
             return False
         return True
 

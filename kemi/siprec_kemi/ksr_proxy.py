@@ -97,6 +97,12 @@ def offer_media(instance: int, flags: str) -> bool:
     return int(KSR.rtpengine.rtpengine_offer(flags)) > 0
 
 
+def answer_media(instance: int, flags: str) -> bool:
+    """Let rtpengine take an answer."""
+    KSR.rtpengine.set_rtpengine_set(instance)
+    return int(KSR.rtpengine.rtpengine_answer(flags)) > 0
+
+
 def release_media(instance: int) -> bool:
     """Let rtpengine forget the call; False when it did not answer."""
     KSR.rtpengine.set_rtpengine_set(instance)
@@ -113,6 +119,11 @@ def has_sdp() -> bool:
 def has_srtp() -> bool:
     """Tell whether the SDP of the message at hand offers or takes SRTP."""
     return _SRTP.search(ksr.text("$rb")) is not None
+
+
+def has_fingerprint() -> bool:
+    """Tell whether the SDP of the message at hand has what DTLS-SRTP needs (RFC 5763)."""
+    return "\na=fingerprint:" in ksr.text("$rb")
 
 
 def track_dialog() -> bool:

@@ -32,6 +32,7 @@ SIGNATURES: Mapping[str, tuple[str, str]] = {
     "rr.add_rr_param": ("int", "str"),
     "rr.loose_route": ("int", "none"),
     "rr.record_route": ("int", "none"),
+    "rtpengine.rtpengine_answer": ("int", "str"),
     "rtpengine.rtpengine_delete": ("int", "str"),
     "rtpengine.rtpengine_manage": ("int", "str"),
     "rtpengine.rtpengine_offer": ("int", "str"),

@@ -149,6 +149,29 @@ def test_media_offered_in_a_2xx_is_srtp_when_the_ack_is(
     assert entry.is_srtp
 
 
+def test_offer_of_sdes_is_passed_on_without_dtls_and_without_weak_suites(
+    dialogs: Dialogs, ksr: StrictKsr
+) -> None:
+    give_sdp(ksr)
+
+    def flags(method: str, body: str) -> list[str]:
+        ksr.variables["$rb"] = body
+        ksr.calls.clear()
+        dialogs.request(method)
+        ((flags,),) = ksr.named("rtpengine.rtpengine_manage")
+        return str(flags).split()
+
+    plain = flags("INVITE", sdp("RTP/AVP"))
+    sdes = flags("INVITE", sdp("RTP/SAVP"))
+    dtls = flags("INVITE", sdp("RTP/SAVP") + "a=fingerprint:sha-256 00\r\n")
+    assert len(plain) == 2
+    assert sdes == [*dtls, "DTLS=off"]
+    assert set(dtls) - set(plain) == {
+        f"SDES-no-{suite}_HMAC_SHA1_{bits}" for suite in ("NULL", "F8_128") for bits in (80, 32)
+    }
+    assert flags("ACK", sdp("RTP/SAVP")) == dtls
+
+
 @pytest.mark.parametrize(("method", "applied"), [("INVITE", 1), ("INFO", 0)])
 def test_contact_of_a_hidden_phone_is_changed_before_the_dialog_is_looked_at(
     dialogs: Dialogs, ksr: StrictKsr, method: str, applied: int

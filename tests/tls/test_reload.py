@@ -102,3 +102,18 @@ def test_reload_many_times_under_load_loses_nothing(site: Site) -> None:
             site.proxy.notices_end_of(other.tls.address[1])
     assert len(srs.tls.peers) == 1
     assert site.proxy.is_running()
+
+
+def test_connection_of_a_profile_that_is_gone_makes_way(site: Site) -> None:
+    srs = site.srs()
+    site.probe(srs)
+    site.proxy.write(_good(site, profile("next", site.ca.certificate, site.us)))
+    assert _order(site).status == 200
+    with Node() as prober:
+        prober.proxy = site.proxy.inside
+        prober.probe(site.route(srs.tls.address, profile="next"))
+        assert prober.expect(403).status == 403
+        assert _order(site, "gone-good").status == 200
+        prober.probe(site.route(srs.tls.address, profile="next"))
+        srs.reply(srs.expect("OPTIONS"), 200, "OK")
+        assert way(prober.expect(200))

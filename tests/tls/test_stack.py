@@ -2,13 +2,15 @@
 
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from siprec.model import Connector, Srs
+from siprec.model import Connector, Srs, TlsVersion
 from siprec.settings import TlsProxy
 from siprec.tls_profile import tls_profile
 from tests.scenarios.phone import Phone, answer, hang_up
@@ -149,6 +151,19 @@ def test_profile_with_client_certificate_shows_it_and_its_key_is_on_no_disk(
     assert secret not in stack.log
 
 
+def test_profile_with_a_floor_of_tls_1_3_refuses_1_2(
+    stack: Stack, srs: TlsPhone, ca: Authority
+) -> None:
+    connector = replace(_connector(stack, srs, ca, None), tls_version=TlsVersion.V1_3)
+    stack.store.put_connector(connector)
+    profile = tls_profile(connector).name
+    poll(lambda: _loaded(stack) == [profile])
+    assert _probe(_proxy(stack, None), srs, profile).one("X-TLS-Version") == "TLSv1.3"
+    with TlsPhone("old", ("", 0), ca.issue(SRS)) as old:
+        old.tls.limit(ssl.TLSVersion.TLSv1_2)
+        assert _probe(_proxy(stack, None), old, profile).status == 503
+
+
 def test_connector_taken_away_its_profile_and_files_are_gone(
     stack: Stack, srs: TlsPhone, ca: Authority
 ) -> None:
@@ -218,6 +233,8 @@ def test_call_over_tls_leaves_from_the_socket_of_the_proxy_role(
                 hang_up(caller, callee)
             else:
                 hang_up(callee, caller)
+    # The caller's Request-URI names the TLS proxy.
+    assert "invalid uri" not in stack.log
 
 
 def test_caller_without_certificate_of_the_authority_is_not_let_in(

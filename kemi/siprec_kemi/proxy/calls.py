@@ -93,7 +93,7 @@ class Calls:
             if ksr_proxy.has_srtp() and not invitation.call.is_srtp:
                 invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
                 keep(invitation)
-            self._media.renegotiate(invitation.instance)
+            self._media.take_reply(invitation.instance, is_answer=invitation.offered)
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
                 invitation,
@@ -216,8 +216,9 @@ class Calls:
         """Offer the media to rtpengine, on the first dial only, and stay on the path."""
         if invitation.tracked and not ksr_proxy.track_dialog():
             ksr.log("warning", f"{invitation.call.sid} cannot be ended by us, should it have to")
-        call = replace(invitation.call, is_srtp=ksr_proxy.has_sdp() and ksr_proxy.has_srtp())
-        invitation = replace(invitation, call=call)
+        offered = ksr_proxy.has_sdp()
+        call = replace(invitation.call, is_srtp=offered and ksr_proxy.has_srtp())
+        invitation = replace(invitation, call=call, offered=offered)
         instance = self._media.offer(invitation.instance)
         if instance is not None:
             address = self._media.address(instance)

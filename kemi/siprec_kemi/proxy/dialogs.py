@@ -60,7 +60,7 @@ class Dialogs:
 
     def _renegotiate(self, method: str, path: Path) -> None:
         is_srtp = ksr_proxy.has_srtp()
-        self._media.renegotiate(path.instance)
+        self._media.renegotiate(path.instance, is_offer=method in OFFERS)
         if method in OFFERS:
             ksr.set_text(_OFFERED, _SRTP if is_srtp else _PLAIN)
         elif method == "ACK":

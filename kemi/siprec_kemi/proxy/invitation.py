@@ -21,6 +21,7 @@ class Invitation:
 
     `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
     `dialled` tells that a target was dialled before: we are on the path, with media or without.
+    `offered` tells that the INVITE has an offer, so that what has SDP in reply is the answer.
     """
 
     call: Call
@@ -33,6 +34,7 @@ class Invitation:
     wait_s: int = 0
     tracked: bool = False
     dialled: bool = False
+    offered: bool = False
 
 
 def keep(invitation: Invitation) -> None:

@@ -6,6 +6,14 @@ from collections.abc import Sequence
 from siprec_kemi import ksr, ksr_proxy
 
 FLAGS = "replace-origin replace-session-connection"
+# rtpengine passes profiles on as they come, and adds every suite it knows: those that do not
+# encrypt, or that nobody trusts, would weaken a call between others.
+SRTP_FLAGS = (
+    f"{FLAGS} SDES-no-NULL_HMAC_SHA1_80 SDES-no-NULL_HMAC_SHA1_32"
+    " SDES-no-F8_128_HMAC_SHA1_80 SDES-no-F8_128_HMAC_SHA1_32"
+)
+# It also adds DTLS to an offer of SDES.
+SDES_OFFER_FLAGS = f"{SRTP_FLAGS} DTLS=off"
 
 
 class Media:
@@ -29,18 +37,40 @@ class Media:
         """
         if not ksr_proxy.has_sdp():
             return first
+        flags = _flags(is_offer=True)
         for step in range(len(self._addresses)):
             instance = (first + step) % len(self._addresses)
-            if ksr_proxy.offer_media(instance, FLAGS):
+            if ksr_proxy.offer_media(instance, flags):
                 return instance
         ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
         return None
 
-    def renegotiate(self, instance: int) -> None:
-        """Offer or answer with the SDP of the message at hand, request or reply."""
+    def take_reply(self, instance: int, *, is_answer: bool) -> None:
+        """Take the SDP of a reply to a call's first INVITE: an answer, or else an offer.
+
+        rtpengine_manage knows the difference only of an INVITE that it was itself called for.
+        """
+        if instance >= len(self._addresses):
+            return
+        if is_answer:
+            ksr_proxy.answer_media(instance, _flags(is_offer=False))
+        else:
+            ksr_proxy.offer_media(instance, _flags(is_offer=True))
+
+    def renegotiate(self, instance: int, *, is_offer: bool = False) -> None:
+        """Offer or answer with the SDP of the message at hand, request or reply.
+
+        `is_offer` tells that it is an offer for certain; one in a 2xx cannot be told here.
+        """
         if instance < len(self._addresses):
-            ksr_proxy.manage_media(instance, FLAGS)
+            ksr_proxy.manage_media(instance, _flags(is_offer=is_offer))
 
     def release(self, instance: int) -> bool:
         """Let rtpengine forget the call; False when that must be done by another."""
         return instance < len(self._addresses) and ksr_proxy.release_media(instance)
+
+
+def _flags(*, is_offer: bool) -> str:
+    if not ksr_proxy.has_srtp():
+        return FLAGS
+    return SDES_OFFER_FLAGS if is_offer and not ksr_proxy.has_fingerprint() else SRTP_FLAGS
