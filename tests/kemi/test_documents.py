@@ -247,7 +247,7 @@ def test_number_costs_one_round_trip_once_its_connectors_are_known(
     documents.find("1")
 
     def round_trips(called: str) -> int:
-        before = client.info("stats")["total_reads_processed"]
+        before: int = client.info("stats")["total_reads_processed"]
         document = documents.find(called)
         assert document is not None
         assert documents.unmet(document) is None
