@@ -4,59 +4,40 @@ The controller feeds inbox entries, events and time; it takes `Changes`, saves t
 then carries the commands out.
 """
 
-import heapq
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from siprec import events as e
 from siprec import inbox as i
+from siprec.alerts import About, Alerts
 from siprec.changes import CallFile, Changes, Order
-from siprec.errors import OrderError
+from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
-from siprec.model import (
-    Alert,
-    AlertLevel,
-    Call,
-    Connector,
-    Delivery,
-    Leg,
-    OnSecureCall,
-    Plan,
-    Stream,
-    StreamOrder,
+from siprec.model import AlertLevel, Call, Leg, OnSecureCall, Stream, StreamOrder
+from siprec.plans import (
+    NOT_SECURE,
+    UNKNOWN_CONNECTOR,
+    Choose,
+    Refusal,
+    plain_srs,
+    plan_of,
+    refusal_of,
+    secured,
 )
-from siprec.orders import check_order
+from siprec.plans import Choice as Choice
 from siprec.sessions import Sessions
 from siprec.settings import LimitSettings
 from siprec.sids import SidError, call_sid_of, make_stream_sid
-from siprec.srs_uri import parse_srs_uri
 from siprec.step import RUNNING, begin, step
-from siprec.tls_profile import tls_profile
 from siprec.verdict import Verdict
 
-UNKNOWN_CONNECTOR = 31940
-TOO_MANY_TRACKS = 31960
-DUPLICATE_NAME = 20001
 NO_SUCH_STREAM = 31952
 NOT_IN_PROGRESS = 21220
 REPORTS_LOST = 20503
 
-NOT_SECURE = 32209
 UNRECORDED = "unrecorded"
 
 EARLY_ENDS_KEPT = 1_000
-DEADLINES_SWEPT = 1_000
-
-
-class Choice(NamedTuple):
-    """A connector, and the URIs of its SRSs that may record now, best first."""
-
-    connector: Connector
-    srs: tuple[str, ...]
-
-
-Choose = Callable[[str, str], Choice | None]
 
 
 class Recorder:
@@ -64,10 +45,9 @@ class Recorder:
 
     def __init__(self, limits: LimitSettings, new_hex: Callable[[int], str]) -> None:
         self._limits = limits
-        self._new_hex = new_hex
+        self._alerts = Alerts(new_hex)
         self._files: dict[str, CallFile] = {}
-        self._deadlines: list[tuple[int, str]] = []
-        self._sweep_above = DEADLINES_SWEPT
+        self._deadlines = Deadlines(self._is_awaited)
         self._early_ends: dict[str, i.ByeAnswered] = {}
         self._sessions = Sessions()
         self._changes = Changes()
@@ -118,7 +98,7 @@ class Recorder:
 
     def next_deadline_ms(self) -> int | None:
         """Tell when `pass_time` has something to do."""
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next_ms
 
     def take_changes(self) -> Changes:
         """Hand over what changed since the last time."""
@@ -127,13 +107,7 @@ class Recorder:
 
     # What happens
 
-    def apply(
-        self,
-        shard: int,
-        entry: i.Entry,
-        choose: Choose,
-        now_ms: int,
-    ) -> None:
+    def apply(self, shard: int, entry: i.Entry, choose: Choose, now_ms: int) -> None:
         """Apply an inbox entry. `choose(account_sid, name)` looks a connector and its SRSs up.
 
         What that raises comes through, and nothing was changed then.
@@ -152,10 +126,11 @@ class Recorder:
             case i.StopOrdered():
                 self._stop_ordered(shard, entry, now_ms)
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
-                self._alert(shard, sid, UNREACHABLE, text, now_ms, account_sid=account_sid)
+                about = About(account_sid=account_sid, call_sid=sid)
+                self._alert(shard, about, UNREACHABLE, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
-                self._alert(shard, "", REPORTS_LOST, text, now_ms)
+                self._alert(shard, About(), REPORTS_LOST, text, now_ms)
             case _:
                 raise TypeError("messages of the SRS are read by siprec.srs_dialog")
 
@@ -172,6 +147,8 @@ class Recorder:
         if after.history != before.history:
             self._changes.transitions.append((before, event, after))
         self._command(file, after, commands, now_ms)
+        known = {leg.number for leg in before.legs}
+        self._check_security(file, file.streams[stream_sid], known, now_ms)
         self._retire_if_over(file)
 
     def happen_to_leg(self, stream_sid: str, leg: int, event: e.LegEvent, now_ms: int) -> None:
@@ -197,16 +174,8 @@ class Recorder:
         now_ms: int,
     ) -> None:
         """Raise an alert about a connector, in a shard that is ours."""
-        alert = Alert(
-            sid=f"NO{shard:02x}{self._new_hex(30)}",
-            account_sid=account_sid,
-            code=code,
-            level=level,
-            text=text,
-            created_ms=now_ms,
-            connector_name=connector_name,
-        )
-        self._changes.alerts.append((shard, alert))
+        about = About(account_sid=account_sid, connector_name=connector_name)
+        self._alert(shard, about, code, text, now_ms, level)
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
         """End a call and with it its streams; an ended or unknown call is left alone."""
@@ -220,24 +189,15 @@ class Recorder:
 
     def pass_time(self, now_ms: int) -> None:
         """Apply the deadlines that have come."""
-        while self._deadlines and self._deadlines[0][0] <= now_ms:
-            due_ms, sid = heapq.heappop(self._deadlines)
+        for sid in self._deadlines.pass_to(now_ms):
             if sid.startswith("CA"):
                 self.end_call(sid, "too-long", now_ms)
-                continue
-            stream = self.stream(sid)
-            if stream is not None and stream.deadline_ms == due_ms:
+            else:
                 self.happen(sid, e.DeadlinePassed(), now_ms)
 
     # Entries
 
-    def _answered(
-        self,
-        shard: int,
-        entry: i.CallAnswered,
-        choose: Choose,
-        now_ms: int,
-    ) -> None:
+    def _answered(self, shard: int, entry: i.CallAnswered, choose: Choose, now_ms: int) -> None:
         call = entry.call
         if call.sid in self._files:
             return
@@ -249,9 +209,9 @@ class Recorder:
         self._watch(call)
         self._notices(shard, call, entry.notices, now_ms)
         for order, choice in zip(entry.orders, choices, strict=True):
-            verdict = self._start(file, order, choice, now_ms)
-            if not verdict.accepted:
-                self._alert(shard, call.sid, verdict.code or 0, verdict.text, now_ms, order=order)
+            # One of them may have ended the call: nobody could record it.
+            if file.call.is_live:
+                self._start(file, order, choice, now_ms)
         early_end = self._early_ends.pop(call.sid, None)
         if early_end is not None:
             self._bye_answered(early_end, now_ms)
@@ -264,29 +224,26 @@ class Recorder:
         file.call = replace(file.call, is_srtp=entry.is_srtp)
         self._changes.calls[file.call.sid] = file
         for stream in list(file.running) if entry.is_srtp else ():
-            policy = stream.plan.on_secure_call
-            plain = [leg.srs for leg in stream.legs if leg.state in RUNNING and _is_plain(leg.srs)]
-            if plain and policy is not OnSecureCall.ALLOW:
-                self._not_secure(file, stream, plain[0], policy, now_ms)
+            # Who takes over later must be secure as well.
+            if (plan := secured(stream.plan)) != stream.plan:
+                self._put(file, replace(stream, plan=plan))
+            self._check_security(file, stream, set(), now_ms)
 
-    def _not_secure(
-        self, file: CallFile, stream: Stream, srs: str, policy: OnSecureCall, now_ms: int
-    ) -> None:
-        """RFC 7866 §12: the recording must be as secure as the call."""
-        text = f"the call's media is SRTP, that to {srs} is not"
-        if policy is OnSecureCall.REFUSE:
-            text += ": the recording ends"
-        self._alert(
-            file.shard,
-            file.call.sid,
-            NOT_SECURE,
-            text,
-            now_ms,
-            order=stream.order,
-            stream_sid=stream.sid,
-            level=AlertLevel.ERROR if policy is OnSecureCall.REFUSE else AlertLevel.WARNING,
-        )
-        if policy is OnSecureCall.REFUSE:
+    def _check_security(self, file: CallFile, stream: Stream, known: set[int], now_ms: int) -> None:
+        """Tell of legs not known yet that are less secure than the call (RFC 7866 §12)."""
+        policy = stream.plan.on_secure_call
+        if not file.call.is_srtp or policy is OnSecureCall.ALLOW:
+            return
+        legs = [leg for leg in stream.legs if leg.state in RUNNING and leg.number not in known]
+        plain = plain_srs(legs)
+        if not plain:
+            return
+        text = f"the call's media is SRTP, that to {plain} is not"
+        is_refused = policy is OnSecureCall.REFUSE
+        text += ": the recording ends" if is_refused else ""
+        level = AlertLevel.ERROR if is_refused else AlertLevel.WARNING
+        self._alert(file.shard, About.stream(stream), NOT_SECURE, text, now_ms, level)
+        if is_refused:
             self.happen(stream.sid, e.Stopped(), now_ms)
 
     def _failed(self, shard: int, entry: i.CallFailed, now_ms: int) -> None:
@@ -311,11 +268,7 @@ class Recorder:
             self._changes.orphans.append(file.call)
 
     def _start_ordered(
-        self,
-        shard: int,
-        entry: i.StartOrdered,
-        choose: Choose,
-        now_ms: int,
+        self, shard: int, entry: i.StartOrdered, choose: Choose, now_ms: int
     ) -> None:
         file = self._files.get(entry.call_sid)
         if file is None or not file.call.is_live:
@@ -324,9 +277,6 @@ class Recorder:
         else:
             choice = choose(file.call.account_sid, entry.order.connector_name)
             verdict = self._start(file, entry.order, choice, now_ms)
-            if not verdict.accepted:
-                code = verdict.code or 0
-                self._alert(shard, entry.call_sid, code, verdict.text, now_ms, order=entry.order)
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
@@ -345,46 +295,26 @@ class Recorder:
     def _start(
         self, file: CallFile, order: StreamOrder, choice: Choice | None, now_ms: int
     ) -> Verdict:
-        refusal = self._refusal(file, order, choice)
+        call = file.call
+        refusal = refusal_of(file, order, choice, self._limits.tracks_per_call)
         if refusal is not None or choice is None:
-            code, text = refusal or (UNKNOWN_CONNECTOR, "")
+            code, text = refusal or Refusal(UNKNOWN_CONNECTOR, "")
+            about = About.call(call, order.connector_name)
+            self._alert(file.shard, about, code, text, now_ms)
             return Verdict(accepted=False, code=code, text=text)
-        plan = _plan(choice, file.call)
-        begun = begin(
-            sid=make_stream_sid(file.call.sid, len(file.streams) + 1),
-            call_sid=file.call.sid,
-            account_sid=file.call.account_sid,
+        stream, commands = begin(
+            sid=make_stream_sid(call.sid, len(file.streams) + 1),
+            call_sid=call.sid,
+            account_sid=call.account_sid,
             order=order,
-            plan=plan,
+            plan=plan_of(choice, call),
             now_ms=now_ms,
         )
-        self._put(file, begun.stream)
-        self._changes.transitions.append((begun.stream, None, begun.stream))
-        self._command(file, begun.stream, begun.commands, now_ms)
-        plain = [leg.srs for leg in begun.stream.legs if _is_plain(leg.srs)]
-        if file.call.is_srtp and plain and plan.on_secure_call is OnSecureCall.ALERT:
-            self._not_secure(file, begun.stream, plain[0], plan.on_secure_call, now_ms)
-        return Verdict(accepted=True, text="accepted", stream_sid=begun.stream.sid)
-
-    def _refusal(
-        self, file: CallFile, order: StreamOrder, choice: Choice | None
-    ) -> tuple[int, str] | None:
-        try:
-            check_order(order)
-        except OrderError as error:
-            return error.code, str(error)
-        if choice is None:
-            return UNKNOWN_CONNECTOR, f"connectorName: no connector {order.connector_name!r}"
-        if order.name and any(s.order.name == order.name for s in file.running):
-            return DUPLICATE_NAME, f"name: a stream {order.name!r} runs on this call already"
-        taken = sum(len(stream.order.track.sides) for stream in file.running)
-        limit = self._limits.tracks_per_call
-        if taken + len(order.track.sides) > limit:
-            return TOO_MANY_TRACKS, f"track: {taken} of at most {limit} tracks are taken"
-        if choice.srs and not _plan(choice, file.call).srs:
-            text = f"connectorName: the call's media is SRTP, {order.connector_name!r} has none"
-            return NOT_SECURE, text
-        return None
+        self._put(file, stream)
+        self._changes.transitions.append((stream, None, stream))
+        self._command(file, stream, commands, now_ms)
+        self._check_security(file, stream, set(), now_ms)
+        return Verdict(accepted=True, text="accepted", stream_sid=stream.sid)
 
     # Book-keeping
 
@@ -398,7 +328,7 @@ class Recorder:
         file.streams[stream.sid] = stream
         self._changes.streams[stream.sid] = stream
         if stream.deadline_ms is not None:
-            self._remind(stream.deadline_ms, stream.sid)
+            self._deadlines.add(stream.deadline_ms, stream.sid)
 
     def _command(
         self, file: CallFile, stream: Stream, commands: Iterable[e.Command], now_ms: int
@@ -410,76 +340,39 @@ class Recorder:
             elif isinstance(command, e.EndCall):
                 self._end_unrecorded(file, command.text, now_ms)
             else:
-                self._alert(
-                    file.shard,
-                    file.call.sid,
-                    command.code,
-                    command.text,
-                    now_ms,
-                    order=stream.order,
-                    stream_sid=stream.sid,
-                    level=command.level,
-                )
+                about, code = About.stream(stream), command.code
+                self._alert(file.shard, about, code, command.text, now_ms, command.level)
 
     def _end_unrecorded(self, file: CallFile, text: str, now_ms: int) -> None:
         """End a call that must not go on unrecorded; its proxy sends the BYEs."""
         if not file.call.is_live:
             return
-        self._alert(file.shard, file.call.sid, UNREACHABLE, f"the call is ended: {text}", now_ms)
+        about = About.call(file.call)
+        self._alert(file.shard, about, UNREACHABLE, f"the call is ended: {text}", now_ms)
         self._changes.to_end.append((file.call, text))
         self.end_call(file.call.sid, UNRECORDED, now_ms)
         self._changes.orphans.append(file.call)
 
     def _notices(self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int) -> None:
         for notice in notices:
-            self._alert(
-                shard,
-                call.sid,
-                notice.code,
-                notice.text,
-                now_ms,
-                account_sid=call.account_sid,
-            )
+            self._alert(shard, About.call(call), notice.code, notice.text, now_ms)
 
     def _alert(
         self,
         shard: int,
-        call_sid: str,
+        about: About,
         code: int,
         text: str,
         now_ms: int,
-        *,
-        order: StreamOrder | None = None,
-        stream_sid: str | None = None,
-        account_sid: str = "",
         level: AlertLevel = AlertLevel.ERROR,
     ) -> None:
-        file = self._files.get(call_sid)
-        alert = Alert(
-            sid=f"NO{shard:02x}{self._new_hex(30)}",
-            account_sid=file.call.account_sid if file is not None else account_sid,
-            code=code,
-            level=level,
-            text=text,
-            created_ms=now_ms,
-            call_sid=call_sid or None,
-            stream_sid=stream_sid,
-            connector_name=order.connector_name if order is not None else None,
-        )
+        alert = self._alerts.make(shard, about, code, text, now_ms, level)
         self._changes.alerts.append((shard, alert))
 
     def _watch(self, call: Call) -> None:
         if call.answered_ms is not None:
             due_ms = call.answered_ms + self._limits.call_s * 1000
-            self._remind(due_ms, call.sid)
-
-    def _remind(self, due_ms: int, sid: str) -> None:
-        heapq.heappush(self._deadlines, (due_ms, sid))
-        if len(self._deadlines) > self._sweep_above:
-            # Most calls end hours before their longest duration.
-            self._deadlines = [due for due in self._deadlines if self._is_awaited(*due)]
-            heapq.heapify(self._deadlines)
-            self._sweep_above = max(DEADLINES_SWEPT, 2 * len(self._deadlines))
+            self._deadlines.add(due_ms, call.sid)
 
     def _is_awaited(self, due_ms: int, sid: str) -> bool:
         if sid.startswith("CA"):
@@ -491,25 +384,3 @@ class Recorder:
         if file.is_over and self._files.pop(file.call.sid, None) is not None:
             self._changes.calls.pop(file.call.sid, None)
             self._changes.retired[file.call.sid] = file
-
-
-def _is_plain(srs: str) -> bool:
-    return not parse_srs_uri(srs).uses_srtp
-
-
-def _plan(choice: Choice, call: Call) -> Plan:
-    """Keep what a stream needs of its connector, whatever becomes of that."""
-    connector, srs = choice
-    if call.is_srtp and connector.on_secure_call is OnSecureCall.REFUSE:
-        srs = tuple(uri for uri in srs if not _is_plain(uri))
-    return Plan(
-        srs=srs,
-        is_parallel=connector.delivery is Delivery.PARALLEL,
-        answer_ms=connector.answer_s * 1000,
-        total_ms=connector.total_s * 1000,
-        check_ms=connector.options_s * 1000,
-        has_digest=bool(connector.digest_user),
-        tls_profile=tls_profile(connector).name,
-        end_call_ms=None if connector.end_call_s is None else connector.end_call_s * 1000,
-        on_secure_call=connector.on_secure_call,
-    )

@@ -5,7 +5,8 @@ import itertools
 from siprec import events as e
 from siprec import inbox as i
 from siprec.model import Call, Connector, Party, Srs, Stream, StreamOrder
-from siprec.recorder import Recorder
+from siprec.plans import Choose
+from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_call_sid, make_stream_sid
 from siprec.verdict import Verdict
@@ -17,15 +18,24 @@ CALLER, CALLEE = Party(tag="a"), Party(tag="b")
 NAMES = itertools.count()
 
 
-def connector_of(account_sid: str, name: str) -> Connector | None:
-    """Give the one connector there is."""
-    known = account_sid == ACCOUNT_SID and name == "Default"
-    return (
-        Connector(account_sid=account_sid, name=name, srs=(Srs(uri="sip:srs"),)) if known else None
-    )
+CONNECTOR = Connector(account_sid=ACCOUNT_SID, name="Default", srs=(Srs(uri="sip:srs"),))
 
 
-def no_connector(account_sid: str, name: str) -> Connector | None:
+def offering(connector: Connector = CONNECTOR) -> Choose:
+    """Let that connector be the one there is, and all its SRSs be fit to record."""
+
+    def choose(account_sid: str, name: str) -> Choice | None:
+        if (account_sid, name) != (connector.account_sid, connector.name):
+            return None
+        return Choice(connector, tuple(srs.uri for srs in connector.srs if not srs.drained))
+
+    return choose
+
+
+choose_default = offering()
+
+
+def choose_nothing(account_sid: str, name: str) -> Choice | None:
     """Fail as the look-up does while Redis is away."""
     raise LookupError("Redis is away")
 
@@ -50,25 +60,31 @@ def make_call(shard: int = SHARD) -> Call:
 
 
 def answer(
-    recorder: Recorder, *orders: StreamOrder, call: Call | None = None, shard: int = SHARD
+    recorder: Recorder,
+    *orders: StreamOrder,
+    call: Call | None = None,
+    shard: int = SHARD,
+    choose: Choose = choose_default,
 ) -> Call:
     """Let a call be answered; give it."""
     call = call or make_call(shard)
-    recorder.apply(shard, i.CallAnswered(call=call, orders=orders), connector_of, NOW_MS)
+    recorder.apply(shard, i.CallAnswered(call=call, orders=orders), choose, NOW_MS)
     return call
 
 
-def start(recorder: Recorder, call: Call, order: StreamOrder) -> Verdict:
+def start(
+    recorder: Recorder, call: Call, order: StreamOrder, choose: Choose = choose_default
+) -> Verdict:
     """Order a stream; give the verdict."""
     entry = i.StartOrdered(request_id="r", call_sid=call.sid, order=order)
-    recorder.apply(SHARD, entry, connector_of, NOW_MS)
+    recorder.apply(SHARD, entry, choose, NOW_MS)
     return recorder.take_changes().verdicts[-1][2]
 
 
 def stop(recorder: Recorder, stream_sid: str) -> Verdict:
     """Order the end of a stream; give the verdict."""
     entry = i.StopOrdered(request_id="r", stream_sid=stream_sid)
-    recorder.apply(SHARD, entry, connector_of, NOW_MS)
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
     return recorder.take_changes().verdicts[-1][2]
 
 
@@ -82,7 +98,7 @@ def bye(recorder: Recorder, call: Call, tags: str = "ab", status: int = 200) -> 
         at_ms=NOW_MS,
         media_released=status < 300,
     )
-    recorder.apply(SHARD, entry, connector_of, NOW_MS)
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
 
 
 def stream_of(recorder: Recorder, call: Call, ordinal: int = 1) -> Stream:
@@ -93,7 +109,15 @@ def stream_of(recorder: Recorder, call: Call, ordinal: int = 1) -> Stream:
     return stream
 
 
-def record(recorder: Recorder, call: Call, ordinal: int = 1) -> None:
-    """Let a stream record."""
+def happen(
+    recorder: Recorder, call: Call, *events: e.LegEvent, leg: int = 1, now_ms: int = NOW_MS
+) -> None:
+    """Let events happen to a leg of the first stream of a call."""
+    for event in events:
+        recorder.happen_to_leg(make_stream_sid(call.sid, 1), leg, event, now_ms)
+
+
+def record(recorder: Recorder, call: Call, ordinal: int = 1, leg: int = 1) -> None:
+    """Let a leg of a stream record."""
     for event in (FORK_OFFERED, answered(), e.ForkAnswered()):
-        recorder.happen(make_stream_sid(call.sid, ordinal), event, NOW_MS)
+        recorder.happen_to_leg(make_stream_sid(call.sid, ordinal), leg, event, NOW_MS)

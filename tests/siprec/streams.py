@@ -1,6 +1,6 @@
 """Streams and legs in every state, each reached by the events that lead there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from siprec import events as e
@@ -104,9 +104,7 @@ def on_leg(number: int, *events: e.LegEvent) -> tuple[e.LegHappened, ...]:
     return tuple(e.LegHappened(leg=number, event=event) for event in events)
 
 
-def follow(
-    stream: Stream, events: Iterable[e.Event | e.LegEvent], now_ms: int = NOW_MS
-) -> Outcome:
+def follow(stream: Stream, events: Iterable[e.Event | e.LegEvent], now_ms: int = NOW_MS) -> Outcome:
     """Apply events one after the other; the commands are those of the last one.
 
     What only a leg can take is for the first one, unless it is addressed.
@@ -135,7 +133,7 @@ def leg_in(state: StreamState, plan: Plan = PLAN) -> Leg:
 
 
 def leg_follow(
-    leg: Leg, events: Sequence[e.LegEvent], now_ms: int = LATER_MS, plan: Plan = PLAN
+    leg: Leg, events: Iterable[e.LegEvent], now_ms: int = LATER_MS, plan: Plan = PLAN
 ) -> LegOutcome:
     """Apply events to a leg by the table; the commands are those of the last one."""
     outcome = LegOutcome(leg)

@@ -30,7 +30,7 @@ DIGEST = replace(PLAN, has_digest=True)
 CHECKED = replace(PLAN, check_ms=30_000)
 RELEASE = e.ReleaseFork(fork_tag=make_fork_tag(STREAM_SID, 1, 1))
 CANCEL = e.SendCancel(call_id=f"{STREAM_SID}-1-1", cseq=1)
-ENDS = [e.Stopped(), e.CallOver(reason="bye")]
+ENDS: list[e.LegEvent] = [e.Stopped(), e.CallOver(reason="bye")]
 
 
 def bye_answered(status: int, *, attempt: int = 1, cseq: int = 0) -> e.SrsByeAnswered:
@@ -137,7 +137,7 @@ def test_bye_that_is_challenged_is_sent_again_with_a_new_cseq() -> None:
     leg, commands = happen(S.STOPPING, bye_answered(401, cseq=2), plan=DIGEST)
     assert (leg.cseq, leg.challenges, leg.challenged_cseq) == (3, (CHALLENGE,), 2)
     assert (leg.state, commands) == (S.STOPPING, (e.SendBye(),))
-    events = [e.ForkReleased(), bye_answered(200, cseq=3)]
+    events = (e.ForkReleased(), bye_answered(200, cseq=3))
     assert leg_follow(leg, events, plan=DIGEST).leg.state is S.STOPPED
 
 

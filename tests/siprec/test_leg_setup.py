@@ -118,7 +118,7 @@ def test_fork_refused_for_good_fails_with_its_code(code: int, is_hopeless: bool)
 
 def test_fork_refused_as_often_as_it_is_tried_fails() -> None:
     refusal = e.ForkRefused(text="not yet", retryable=True)
-    events = [refusal, e.DeadlinePassed()] * (t.FORK_TRIES - 1)
+    events: list[e.LegEvent] = [refusal, e.DeadlinePassed()] * (t.FORK_TRIES - 1)
     outcome = happen(S.FORKING, *events, refusal)
     assert outcome.leg.state is S.STOPPING
     assert (outcome.leg.error_code, outcome.leg.is_hopeless) == (t.NO_MEDIA, True)

@@ -6,19 +6,21 @@ import pytest
 
 from siprec import events as e
 from siprec import inbox as i
+from siprec import plans
 from siprec import recorder as r
 from siprec.changes import Changes
-from siprec.model import StreamOrder, StreamState, Track
+from siprec.model import AlertLevel, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
 from tests.siprec.recorders import (
     LIMITS,
     SHARD,
     answer,
     bye,
-    connector_of,
+    choose_default,
+    choose_nothing,
+    happen,
     make_call,
     make_recorder,
-    no_connector,
     record,
     start,
     stop,
@@ -38,7 +40,7 @@ def test_call_answered_starts_the_streams_of_its_document() -> None:
     changes = recorder.take_changes()
     assert set(changes.calls) == {call.sid}
     assert set(changes.streams) == {make_stream_sid(call.sid, n) for n in (1, 2)}
-    assert [type(command) for _, _, command in changes.commands] == [e.RequestFork] * 2
+    assert [type(order.command) for order in changes.commands] == [e.RequestFork] * 2
     assert [event for _, event, _ in changes.transitions] == [None, None]
     assert not changes.alerts
 
@@ -55,7 +57,7 @@ def test_call_answered_raises_its_notices_as_alerts() -> None:
     recorder = make_recorder()
     call = make_call()
     notice = i.Notice(code=31952, text="no stream 'x'")
-    recorder.apply(SHARD, i.CallAnswered(call=call, notices=(notice,)), connector_of, NOW_MS)
+    recorder.apply(SHARD, i.CallAnswered(call=call, notices=(notice,)), choose_default, NOW_MS)
     ((shard, alert),) = recorder.take_changes().alerts
     assert (shard, alert.code, alert.text) == (SHARD, 31952, "no stream 'x'")
     assert (alert.call_sid, alert.account_sid) == (call.sid, ACCOUNT_SID)
@@ -67,7 +69,7 @@ def test_call_answered_while_connectors_cannot_be_read_changes_nothing() -> None
     recorder = make_recorder()
     entry = i.CallAnswered(call=make_call(), orders=(StreamOrder(),))
     with pytest.raises(LookupError):
-        recorder.apply(SHARD, entry, no_connector, NOW_MS)
+        recorder.apply(SHARD, entry, choose_nothing, NOW_MS)
     assert recorder.take_changes() == Changes()
     assert recorder.live_calls() == []
 
@@ -75,8 +77,8 @@ def test_call_answered_while_connectors_cannot_be_read_changes_nothing() -> None
 @pytest.mark.parametrize(
     ("order", "code"),
     [
-        (StreamOrder(name="main", track=ONE), r.DUPLICATE_NAME),
-        (StreamOrder(connector_name="Missing"), r.UNKNOWN_CONNECTOR),
+        (StreamOrder(name="main", track=ONE), plans.DUPLICATE_NAME),
+        (StreamOrder(connector_name="Missing"), plans.UNKNOWN_CONNECTOR),
         (StreamOrder(parameters=(("Via", "x"),)), 32113),
         (StreamOrder(name="x" * 300), 12200),
     ],
@@ -106,7 +108,7 @@ def test_track_too_many_is_refused(first: tuple[Track, ...], fits: bool) -> None
     call = answer(recorder, *(StreamOrder(track=track) for track in first))
     verdict = start(recorder, call, StreamOrder(track=ONE))
     assert verdict.accepted is fits
-    assert verdict.code == (None if fits else r.TOO_MANY_TRACKS)
+    assert verdict.code == (None if fits else plans.TOO_MANY_TRACKS)
 
 
 def test_both_tracks_do_not_fit_where_one_is_left() -> None:
@@ -114,7 +116,7 @@ def test_both_tracks_do_not_fit_where_one_is_left() -> None:
     call = answer(recorder, StreamOrder(track=BOTH), StreamOrder(track=ONE))
     verdict = start(recorder, call, StreamOrder(track=BOTH))
     assert (verdict.code, verdict.text) == (
-        r.TOO_MANY_TRACKS,
+        plans.TOO_MANY_TRACKS,
         "track: 3 of at most 4 tracks are taken",
     )
 
@@ -168,16 +170,16 @@ def test_call_changed_replays_the_answers_of_streams_that_record() -> None:
     call = answer(recorder, StreamOrder(), StreamOrder())
     record(recorder, call)
     recorder.take_changes()
-    recorder.apply(SHARD, i.CallChanged(call_sid=call.sid, at_ms=1), connector_of, NOW_MS)
-    recorder.apply(SHARD, i.CallChanged(call_sid="CA0", at_ms=1), connector_of, NOW_MS)
-    commands = [(sid, command) for _, sid, command in recorder.take_changes().commands]
+    recorder.apply(SHARD, i.CallChanged(call_sid=call.sid, at_ms=1), choose_default, NOW_MS)
+    recorder.apply(SHARD, i.CallChanged(call_sid="CA0", at_ms=1), choose_default, NOW_MS)
+    commands = [(o.stream_sid, o.command) for o in recorder.take_changes().commands]
     assert commands == [(make_stream_sid(call.sid, 1), e.AnswerFork())]
 
 
 def test_reports_dropped_is_an_alert() -> None:
     recorder = make_recorder()
     entry = i.ReportsDropped(node="edge1", count=7, at_ms=1)
-    recorder.apply(SHARD, entry, connector_of, NOW_MS)
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
     ((_, alert),) = recorder.take_changes().alerts
     assert alert.code == r.REPORTS_LOST
     assert "edge1 dropped 7 reports" in alert.text
@@ -187,15 +189,14 @@ def test_reports_dropped_is_an_alert() -> None:
 def test_messages_of_the_srs_are_not_for_the_recorder() -> None:
     reply = i.SrsReplied(call_id="c", method="BYE", cseq=1, status=200)
     with pytest.raises(TypeError):
-        make_recorder().apply(SHARD, reply, connector_of, NOW_MS)
+        make_recorder().apply(SHARD, reply, choose_default, NOW_MS)
 
 
 def test_alert_of_a_stream_names_stream_call_and_connector() -> None:
     recorder = make_recorder()
     call = answer(recorder, StreamOrder())
     sid = make_stream_sid(call.sid, 1)
-    for event in (FORK_OFFERED, refused(486)):
-        recorder.happen(sid, event, NOW_MS)
+    happen(recorder, call, FORK_OFFERED, refused(486))
     ((_, alert),) = recorder.take_changes().alerts
     assert (alert.stream_sid, alert.call_sid, alert.connector_name) == (sid, call.sid, "Default")
 
@@ -213,16 +214,35 @@ def test_event_that_changes_nothing_is_not_saved() -> None:
     recorder = make_recorder()
     call = answer(recorder, StreamOrder())
     recorder.take_changes()
-    recorder.happen(make_stream_sid(call.sid, 1), e.ForkLost(), NOW_MS)
+    happen(recorder, call, e.ForkLost())
     assert recorder.take_changes() == Changes()
 
 
-def test_noted_request_is_saved_for_a_stream_that_is_here() -> None:
+def test_noted_request_is_saved_for_a_leg_that_is_here() -> None:
     recorder = make_recorder()
     call = answer(recorder, StreamOrder())
     stream = stream_of(recorder, call)
-    noted = replace(stream, leg=replace(stream.leg, remote_cseq=7))
+    noted = replace(stream.legs[0], remote_cseq=7)
     recorder.take_changes()
-    recorder.note_request(noted)
-    recorder.note_request(replace(stream, sid=make_stream_sid(make_call().sid, 1)))
-    assert recorder.take_changes().streams == {stream.sid: noted}
+    recorder.note_request(stream.sid, noted)
+    recorder.note_request(make_stream_sid(make_call().sid, 1), noted)
+    assert recorder.take_changes().streams == {stream.sid: replace(stream, legs=(noted,))}
+
+
+def test_told_alert_is_about_a_connector_and_no_call() -> None:
+    recorder = make_recorder()
+    recorder.tell(SHARD, ACCOUNT_SID, "Default", 7, "it expires", AlertLevel.WARNING, NOW_MS)
+    ((shard, alert),) = recorder.take_changes().alerts
+    assert (shard, alert.account_sid, alert.connector_name) == (SHARD, ACCOUNT_SID, "Default")
+    assert (alert.code, alert.text, alert.level) == (7, "it expires", AlertLevel.WARNING)
+    assert (alert.call_sid, alert.stream_sid) == (None, None)
+
+
+def test_call_that_could_not_be_ended_is_an_alert() -> None:
+    recorder = make_recorder()
+    sid = make_call().sid
+    entry = i.CallNotEnded(call_sid=sid, account_sid=ACCOUNT_SID, text="no BYE went out")
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
+    ((_, alert),) = recorder.take_changes().alerts
+    assert (alert.call_sid, alert.account_sid) == (sid, ACCOUNT_SID)
+    assert alert.text == "no BYE went out"

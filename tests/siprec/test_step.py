@@ -182,7 +182,7 @@ def test_failover_of_a_recording_has_the_whole_time_again() -> None:
 
 
 def test_srs_that_recorded_gets_a_second_chance_as_the_last_and_no_third() -> None:
-    events = [HUNG_UP, *on_leg(2, *REFUSED), *on_leg(3, *REFUSED)]
+    events = (*on_leg(1, HUNG_UP), *on_leg(2, *REFUSED), *on_leg(3, *REFUSED))
     stream = follow(recording(), events).stream
     assert [leg.srs for leg in stream.legs] == [A, B, C, A]
     assert stream.state is S.FORKING
@@ -299,7 +299,7 @@ def test_stop_while_another_srs_takes_over_ends_all(event: e.Event) -> None:
     assert srs_of(stream) == [(A, S.STOPPING), (B, S.CANCELLING)]
     assert (stream.is_stopped, stream.lost_ms, stream.unrecorded_ms) == (True, None, None)
     assert stream.state is S.STOPPING
-    over = [e.ForkReleased(), *on_leg(2, e.ForkReleased(), refused(487))]
+    over = (*on_leg(1, e.ForkReleased()), *on_leg(2, e.ForkReleased(), refused(487)))
     stream = follow(stream, over, LATER_MS).stream
     assert srs_of(stream) == [(A, S.FAILED), (B, S.STOPPED)]
     assert (stream.state, stream.error_code, stream.deadline_ms) == (S.STOPPED, None, None)

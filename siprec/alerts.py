@@ -1,0 +1,61 @@
+"""What an alert is about, and how one is made. No I/O."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from siprec.model import Alert, AlertLevel, Call, Stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """Whom and what an alert concerns; of no call: empty."""
+
+    account_sid: str = ""
+    call_sid: str | None = None
+    stream_sid: str | None = None
+    connector_name: str | None = None
+
+    @classmethod
+    def call(cls, call: Call, connector_name: str | None = None) -> Self:
+        """Concern a call, and perhaps a connector that it names."""
+        return cls(account_sid=call.account_sid, call_sid=call.sid, connector_name=connector_name)
+
+    @classmethod
+    def stream(cls, stream: Stream) -> Self:
+        """Concern a stream, its call and its connector."""
+        return cls(
+            account_sid=stream.account_sid,
+            call_sid=stream.call_sid,
+            stream_sid=stream.sid,
+            connector_name=stream.order.connector_name,
+        )
+
+
+class Alerts:
+    """Makes alerts. `new_hex(n)` gives n random hex digits."""
+
+    def __init__(self, new_hex: Callable[[int], str]) -> None:
+        self._new_hex = new_hex
+
+    def make(
+        self,
+        shard: int,
+        about: About,
+        code: int,
+        text: str,
+        now_ms: int,
+        level: AlertLevel = AlertLevel.ERROR,
+    ) -> Alert:
+        """Make an alert of that shard."""
+        return Alert(
+            sid=f"NO{shard:02x}{self._new_hex(30)}",
+            account_sid=about.account_sid,
+            code=code,
+            level=level,
+            text=text,
+            created_ms=now_ms,
+            call_sid=about.call_sid,
+            stream_sid=about.stream_sid,
+            connector_name=about.connector_name,
+        )
