@@ -45,8 +45,15 @@ class Fault:
     is_hopeless: bool = False
 
 
-def wind_down(leg: Leg, at: At, *, bye: bool, fault: Fault | None = None) -> LegOutcome:
-    """End the leg: release the fork, say BYE when there is a dialog, keep the first error."""
+def wind_down(
+    leg: Leg, at: At, *, bye: bool, fault: Fault | None = None, heard_ms: int | None = None
+) -> LegOutcome:
+    """End the leg: release the fork, say BYE when there is a dialog, keep the first error.
+
+    heard_ms: up to when its SRS surely recorded, if it did; None: until now.
+    """
+    if leg.recording_ms is not None:
+        leg = replace(leg, heard_ms=at.now_ms if heard_ms is None else heard_ms)
     moved = replace(
         leg,
         state=S.STOPPING,
@@ -172,15 +179,19 @@ def hung_up(leg: Leg, event: e.SrsHungUp, at: At) -> LegOutcome:
 def died(leg: Leg, event: e.SrsDied, at: At) -> LegOutcome:
     """Leave an SRS that shows no life; the BYE is for the case that it has any."""
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} died: {event.text}")
-    return wind_down(leg, at, bye=True, fault=fault)
+    heard_ms = max(event.since_ms, leg.heard_ms or 0)
+    return wind_down(leg, at, bye=True, fault=fault, heard_ms=heard_ms)
 
 
 def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcome:
     """Leave an SRS that does not know the dialog: 481 ends it (RFC 5057 §5.1)."""
+    if event.attempt == leg.attempt and event.status < 300:
+        return LegOutcome(replace(leg, heard_ms=at.now_ms))
     if event.attempt != leg.attempt or event.status != 481:
         return LegOutcome(leg)
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} does not know the session any more (481)")
-    return wind_down(leg, at, bye=False, fault=fault)
+    # It may have forgotten the session, and all that came, right after it last answered.
+    return wind_down(leg, at, bye=False, fault=fault, heard_ms=leg.heard_ms)
 
 
 def ask_after(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:

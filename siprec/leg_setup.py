@@ -212,7 +212,8 @@ def record(leg: Leg, event: e.ForkAnswered, at: At) -> LegOutcome:
     """Media flows."""
     since = at.now_ms if leg.recording_ms is None else leg.recording_ms
     due_ms = at.now_ms + at.plan.check_ms if at.plan.check_ms else None
-    return LegOutcome(replace(leg, state=S.RECORDING, recording_ms=since, deadline_ms=due_ms))
+    moved = replace(leg, state=S.RECORDING, deadline_ms=due_ms)
+    return LegOutcome(replace(moved, recording_ms=since, heard_ms=at.now_ms))
 
 
 def answer_refused(leg: Leg, event: e.ForkAnswerRefused, at: At) -> LegOutcome:

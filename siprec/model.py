@@ -187,6 +187,7 @@ class Leg:
     those of RFC 3261 §12.1.2, `cseq` the number of our last request. `challenges` are the header
     lines of the last challenge (RFC 3261 §22), which came to the request `challenged_cseq`.
     `deadline_ms` is when a waiting state gives up; `give_up_ms` when no attempt is made any more.
+    `heard_ms` is when its SRS last showed that it records; in the end, up to when it surely did.
     `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
@@ -215,6 +216,7 @@ class Leg:
     fork_done: bool = False
     began_ms: int = 0
     recording_ms: int | None = None
+    heard_ms: int | None = None
     ended_ms: int | None = None
     deadline_ms: int | None = None
     give_up_ms: int = 0

@@ -123,9 +123,7 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     if moved.state is S.RECORDING and leg.state is not S.RECORDING:
         return _recorded(outcome, moved, now_ms)
     if moved.error_code is not None and leg.error_code is None:
-        # Its own clock tells when media last arrived, if somebody knows.
-        lost_ms = event.since_ms if isinstance(event, e.SrsDied) else now_ms
-        return _leg_failed(outcome, moved, lost_ms, now_ms)
+        return _leg_failed(outcome, moved, now_ms)
     return outcome
 
 
@@ -153,7 +151,7 @@ def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
     return Outcome(stream, commands)
 
 
-def _leg_failed(outcome: Outcome, leg: Leg, lost_ms: int, now_ms: int) -> Outcome:
+def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
     """Let another SRS take over from a leg that failed, or let the stream fail."""
     stream, commands = outcome
     if stream.is_stopped:
@@ -162,7 +160,7 @@ def _leg_failed(outcome: Outcome, leg: Leg, lost_ms: int, now_ms: int) -> Outcom
     if leg.recording_ms is not None:
         give_up_ms = now_ms + stream.plan.total_ms
         if not any(_records(each) for each in stream.legs):
-            stream = replace(stream, lost_ms=lost_ms, unrecorded_ms=now_ms)
+            stream = replace(stream, lost_ms=leg.heard_ms, unrecorded_ms=now_ms)
     if any(each.state in RUNNING for each in stream.legs):
         return Outcome(stream, commands)
     stream = replace(stream, tried=(*stream.tried, leg.srs))

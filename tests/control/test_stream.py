@@ -190,18 +190,29 @@ def shown(stack: Stack, capsys: Output, stream: Stream) -> tuple[dict[str, str],
 
 
 def failed_over(state: StreamState, **more: object) -> Stream:
-    """Give a stream whose first SRS died after 5 s, and whose second took over 2.5 s later."""
+    """Give a stream whose first SRS died after 5 s, and whose second took over 2.5 s later.
+
+    The second recorded for 2.5 s, if it does not record any more.
+    """
+    heard_ms = BEGAN_MS + (7_500 if state is StreamState.RECORDING else 10_000)
     legs = (
         Leg(
             number=1,
             srs=FIRST_SRS,
             state=StreamState.FAILED,
             recording_ms=BEGAN_MS,
-            ended_ms=BEGAN_MS + 6_000,
+            heard_ms=BEGAN_MS + 5_000,
+            ended_ms=BEGAN_MS + 9_000,
             error_code=32016,
             error_text="died \x1b[2J",
         ),
-        Leg(number=2, srs=SECOND_SRS, state=state, recording_ms=BEGAN_MS + 7_500),
+        Leg(
+            number=2,
+            srs=SECOND_SRS,
+            state=state,
+            recording_ms=BEGAN_MS + 7_500,
+            heard_ms=heard_ms,
+        ),
     )
     history = (
         moment(0, StreamState.RECORDING),
@@ -218,7 +229,7 @@ def test_each_leg_is_a_row_with_its_srs_and_its_error(stack: Stack, capsys: Outp
     _, rows, _ = shown(stack, capsys, failed_over(StreamState.RECORDING))
     titles, first, second = (re.split("  +", row) for row in rows)
     assert titles == ["LEG", "SRS", "STATE", "RECORDED", "ERROR"]
-    assert first == ["1", FIRST_SRS, "failed", "6.0 s", "32016 died \\x1b[2J"]
+    assert first == ["1", FIRST_SRS, "failed", "5.0 s", "32016 died \\x1b[2J"]
     assert second == ["2", SECOND_SRS, "recording", "-", "-"]
 
 
@@ -230,52 +241,26 @@ def test_stream_that_no_srs_took_says_so(stack: Stack, capsys: Output) -> None:
 
 
 def test_gaps_are_shown_and_are_no_recorded_time(stack: Stack, capsys: Output) -> None:
-    live = failed_over(StreamState.RECORDING)
-    fields, _, _ = shown(stack, capsys, live)
+    fields, _, _ = shown(stack, capsys, failed_over(StreamState.RECORDING))
     assert (fields["recorded"], fields["gaps"]) == ("-", "2.5 s")
-    over = failed_over(
-        StreamState.STOPPED,
-        ended_ms=BEGAN_MS + 14_000,
-        history=(*live.history, moment(10_000, StreamState.STOPPING, leg=2)),
-    )
+    over = failed_over(StreamState.STOPPED, ended_ms=BEGAN_MS + 14_000)
     fields, _, _ = shown(stack, capsys, over)
     # Ten seconds without the gap; that the BYE took four more does not count.
     assert (fields["recorded"], fields["gaps"]) == ("7.5 s", "2.5 s")
 
 
-def test_recorded_time_ends_when_the_stream_was_ended(stack: Stack, capsys: Output) -> None:
-    (leg,) = STREAM.legs
-    over = replace(
-        STREAM,
-        state=StreamState.STOPPED,
-        legs=(replace(leg, recording_ms=BEGAN_MS),),
-        recording_ms=BEGAN_MS,
-        ended_ms=BEGAN_MS + 7_000,
-        history=(
-            moment(0, StreamState.RECORDING),
-            moment(3_000, StreamState.STOPPING),
-            moment(7_000, StreamState.STOPPED),
-        ),
-    )
-    fields, _, _ = shown(stack, capsys, over)
-    assert (fields["recorded"], fields["gaps"]) == ("3.0 s", "-")
-
-
-def test_ending_of_a_leg_that_never_recorded_is_no_end_of_the_recording(
-    stack: Stack, capsys: Output
+@pytest.mark.parametrize("state", [StreamState.STOPPING, StreamState.STOPPED])
+def test_recorded_time_ends_when_the_last_leg_surely_recorded(
+    stack: Stack, capsys: Output, state: StreamState
 ) -> None:
     legs = (
-        Leg(number=1, srs=FIRST_SRS, state=StreamState.STOPPED, recording_ms=BEGAN_MS),
-        Leg(number=2, srs=SECOND_SRS, state=StreamState.STOPPED),
+        replace(STREAM.legs[0], state=state, recording_ms=BEGAN_MS, heard_ms=BEGAN_MS + 3_000),
+        Leg(number=2, srs=SECOND_SRS, state=StreamState.FAILED),
     )
-    history = (
-        moment(0, StreamState.RECORDING),
-        moment(3_000, StreamState.STOPPING),
-        moment(6_000, StreamState.STOPPING, leg=2),
-    )
-    over = ended(StreamState.STOPPED, legs=legs, recording_ms=BEGAN_MS, history=history)
-    fields, _, _ = shown(stack, capsys, over)
-    assert fields["recorded"] == "3.0 s"
+    over = replace(STREAM, state=state, legs=legs, recording_ms=BEGAN_MS, ended_ms=BEGAN_MS + 7_000)
+    fields, rows, _ = shown(stack, capsys, over)
+    assert (fields["recorded"], fields["gaps"]) == ("3.0 s", "-")
+    assert [re.split("  +", row)[3] for row in rows[1:]] == ["3.0 s", "-"]
 
 
 def test_name_in_several_calls_needs_the_call(stack: Stack, capsys: Output) -> None:

@@ -213,6 +213,7 @@ def test_srs_that_died_gets_bye_all_the_same(state: StreamState) -> None:
     assert outcome.leg.error_code == t.UNREACHABLE
     assert outcome.leg.error_text == f"the SRS {SRS_URI} died: no RTCP for 20 s"
     assert not outcome.leg.is_hopeless
+    assert outcome.leg.heard_ms == leg_in(state).heard_ms
     assert leg_follow(outcome.leg, [e.DeadlinePassed()]).leg.state is S.FAILED
 
 
@@ -224,15 +225,22 @@ def test_recording_asks_at_each_deadline_whether_the_srs_knows_the_dialog() -> N
     assert again.leg.cseq == 3
 
 
-@pytest.mark.parametrize("status", [200, 401, 408, 405, 430, 500, 503])
+@pytest.mark.parametrize("status", [401, 408, 405, 430, 500, 503])
 def test_any_answer_to_options_but_481_leaves_the_dialog_alone(status: int) -> None:
     event = e.SrsOptionsAnswered(attempt=1, status=status)
     assert happen(S.RECORDING, event) == LegOutcome(leg_in(S.RECORDING))
 
 
+def test_options_answered_200_show_that_the_srs_still_records() -> None:
+    leg, commands = happen(S.RECORDING, e.SrsOptionsAnswered(attempt=1, status=200))
+    assert leg == replace(leg_in(S.RECORDING), heard_ms=LATER_MS)
+    assert commands == ()
+
+
 def test_options_answered_481_end_the_dialog_without_bye() -> None:
     outcome = happen(S.RECORDING, e.SrsOptionsAnswered(attempt=1, status=481))
     assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
+    assert outcome.leg.heard_ms == leg_in(S.RECORDING).heard_ms == NOW_MS
     assert outcome.leg.error_code == t.UNREACHABLE
     assert not outcome.leg.is_hopeless
 

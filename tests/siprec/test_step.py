@@ -224,6 +224,15 @@ def test_gap_begins_when_the_srs_was_last_known_to_live() -> None:
     assert stream.gap_ms == 5_000
 
 
+def test_gap_begins_when_an_srs_that_forgot_the_dialog_last_knew_it() -> None:
+    known, forgotten = (e.SrsOptionsAnswered(attempt=1, status=status) for status in (200, 481))
+    stream = follow(recording(), [known], LATER_MS).stream
+    lost = follow(stream, [forgotten], LATER_MS + 5_000).stream
+    assert (lost.lost_ms, lost.unrecorded_ms) == (LATER_MS, LATER_MS + 5_000)
+    stream = follow(lost, on_leg(2, *RECORDS), LATER_MS + 6_000).stream
+    assert stream.gap_ms == 6_000
+
+
 def test_gaps_add_up() -> None:
     stream = follow(recording(), [HUNG_UP], LATER_MS).stream
     stream = follow(stream, on_leg(2, *RECORDS), LATER_MS + 1_000).stream

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from siprec.model import CallbackMethod, Stream, StreamOrder, StreamState, Track
+from siprec.model import CallbackMethod, Stream, StreamOrder, Track
 from siprec.orders import check_order
 from siprec.record import to_plain
 from siprec.step import RUNNING
@@ -145,17 +145,10 @@ def stream_row(stream: Stream) -> tuple[str, ...]:
 
 def _recorded(stream: Stream) -> str:
     """Give how long the stream recorded: without gaps, and without the wait for replies."""
-    if stream.recording_ms is None:
+    if stream.recording_ms is None or stream.state in RUNNING:
         return output.duration(None, None)
-    recorded = {leg.number for leg in stream.legs if leg.recording_ms is not None}
-    ends_ms = [
-        moment.at_ms
-        for moment in stream.history
-        if moment.leg in recorded and moment.state is StreamState.STOPPING
-    ]
-    is_over = stream.state not in RUNNING
-    end_ms = max(ends_ms) if is_over and ends_ms else stream.ended_ms
-    return output.duration(stream.recording_ms + stream.gap_ms, end_ms)
+    ends_ms = [leg.heard_ms for leg in stream.legs if leg.heard_ms is not None]
+    return output.duration(stream.recording_ms + stream.gap_ms, max(ends_ms, default=None))
 
 
 def _legs(stream: Stream) -> list[tuple[str, ...]]:
@@ -164,7 +157,7 @@ def _legs(stream: Stream) -> list[tuple[str, ...]]:
             str(leg.number),
             leg.srs,
             leg.state.value,
-            output.duration(leg.recording_ms, leg.ended_ms),
+            output.duration(leg.recording_ms, None if leg.state in RUNNING else leg.heard_ms),
             "" if leg.error_code is None else f"{leg.error_code} {leg.error_text or ''}",
         )
         for leg in stream.legs
