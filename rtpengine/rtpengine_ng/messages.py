@@ -26,7 +26,6 @@ AVP = "RTP/AVP"
 SAVP = "RTP/SAVP"
 DTLS = "UDP/TLS/RTP/SAVP"
 
-# In the order in which rtpengine offers them.
 _SUITES = (
     "AEAD_AES_256_GCM",
     "AEAD_AES_128_GCM",
@@ -37,14 +36,6 @@ _SUITES = (
     "AES_CM_128_HMAC_SHA1_80",
     "AES_CM_128_HMAC_SHA1_32",
 )
-_WORTHLESS_SUITES = (
-    "F8_128_HMAC_SHA1_80",
-    "F8_128_HMAC_SHA1_32",
-    "NULL_HMAC_SHA1_80",
-    "NULL_HMAC_SHA1_32",
-)
-# Calls hardly ever have it.
-_RARE_SUITE = "AES_192_CM_HMAC_SHA1_80"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +67,9 @@ def subscribe_request(
 
     `interface` names one of rtpengine's logical interfaces; an unknown name gets the default.
     `profile` is `AVP`, `SAVP` or `DTLS`. With `SAVP` the fork has keys for `suites`, and for
-    one suite more that must not be offered to anyone: it stands before those that rtpengine
-    made, and behind those that it copied from a party. `transcode` names the codecs
-    (`PCMA`, `opus`) that take the place of the call's; a name that rtpengine does not know is
-    left out without a word. `keep_digits` leaves telephone-event in.
+    all others that rtpengine knows, some worthless: offer none but `suites`. `transcode` names
+    the codecs (`PCMA`, `opus`) that take the place of the call's; a name that rtpengine does not
+    know is left out without a word. `keep_digits` leaves telephone-event in.
     No packet flows before `subscribe_answer`.
 
     Raises:
@@ -220,21 +210,19 @@ def _protection(profile: str, suites: Sequence[str]) -> Command:
     if profile == AVP:
         return {"DTLS": "off"}
     if profile == SAVP:
-        return {"DTLS": "off", "SDES": _unwanted(suites)}
+        _check_suites(suites)
+        # Neither `only-…`, which 10.5 does not know, nor `no-…`: rtpengine would forget the
+        # keys of a party that has such a suite, and both parties would go deaf.
+        return {"DTLS": "off"}
     if profile == DTLS:
         return {"DTLS-fingerprint": "sha-256", "SDES": ["off"]}
     raise ValueError(f"{profile!r} is not the profile of a fork")
 
 
-def _unwanted(suites: Sequence[str]) -> list[Value]:
+def _check_suites(suites: Sequence[str]) -> None:
     unfit = [suite for suite in suites if suite not in _SUITES]
     if unfit or not suites:
         raise ValueError(f"{', '.join(unfit) or 'no suite'} cannot protect a fork")
-    first = min(_SUITES.index(suite) for suite in suites)
-    marker = _RARE_SUITE if first > _SUITES.index(_RARE_SUITE) else _SUITES[0]
-    # 10.5 does not know `only-…`.
-    wanted = {marker, *suites}
-    return [f"no-{suite}" for suite in (*_SUITES, *_WORTHLESS_SUITES) if suite not in wanted]
 
 
 def _codecs(transcode: Sequence[str], keep_digits: bool) -> Command:

@@ -168,8 +168,8 @@ def check_dtls(session: Session, media: Media, offered: Media) -> list[str]:
 
 def _copied_and_own(media: Media) -> tuple[dict[str, Crypto], dict[str, Crypto]]:
     # rtpengine's own come last, in the order of SUITES, numbered one by one. What does not go
-    # on like this is a copy, whose order and tags are those of the party. (Copies that go on
-    # like this look like its own; it is asked for a suite that calls hardly have, to part them.)
+    # on like this is a copy, whose order and tags are those of the party. (A copy of the first
+    # of SUITES, with the tag 1, looks like its own.)
     order = list(SUITES)
     copied: dict[str, Crypto] = {}
     own: dict[str, Crypto] = {}

@@ -215,6 +215,20 @@ def test_fork_of_a_call_with_another_suite_has_keys_of_its_own(
     record(call, offer, sdes_recorders(stack, offer, "AES_CM_128_HMAC_SHA1_32"))
 
 
+@pytest.mark.parametrize("suite", [suite for suite in SUITES if suite != CM_80])
+def test_fork_without_the_suite_of_the_call_leaves_the_call_its_keys(
+    rtpengine: Rtpengine, stack: ExitStack, suite: str
+) -> None:
+    ends = SrtpEndpoint("caller", 0xA), SrtpEndpoint("callee", 0xB)
+    call = stack.enter_context(closing(AnsweredCall(rtpengine.ng, "call-1", *ends)))
+    call.talk(5, "before")
+    offer = fork(call, Profile.SAVP, [suite])
+    assert [[s for _, s in media.crypto] for media in offer.media] == [[suite], [suite]]
+    assert not any(media.has_call_key for media in offer.media)
+    record(call, offer, sdes_recorders(stack, offer, suite))
+    call.talk(5, "after")
+
+
 def test_fork_with_an_mki_and_a_lifetime_in_the_answer_carries_what_was_said(
     call: AnsweredCall, stack: ExitStack
 ) -> None:
