@@ -152,10 +152,11 @@ def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
 
 
 def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
-    """Let another SRS take over from a leg that failed, or let the stream fail."""
+    """Let another SRS take over from a leg that failed, or let the stream fail.
+
+    A stream that was stopped has no leg left that could fail.
+    """
     stream, commands = outcome
-    if stream.is_stopped:
-        return outcome
     give_up_ms = leg.give_up_ms
     if leg.recording_ms is not None:
         give_up_ms = now_ms + stream.plan.total_ms
