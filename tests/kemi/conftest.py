@@ -14,7 +14,10 @@ _KSR = StrictKsr()
 # Outside Kamailio there is no such module; the façades import it by name.
 sys.modules["KSR"] = _KSR  # type: ignore[assignment]
 
+from tests.kemi.fork_rig import Rig  # noqa: E402
 from tests.kemi.outboxes import OpenOutbox  # noqa: E402
+from tests.rtpengine.daemon import Rtpengine  # noqa: E402
+from tests.rtpengine.media import AnsweredCall, RtpEndpoint  # noqa: E402
 
 
 @pytest.fixture
@@ -52,3 +55,29 @@ def outbox() -> Iterator[OpenOutbox]:
     opened = OpenOutbox()
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def rtpengine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rtpengine]:
+    """Run an rtpengine for the tests of a module."""
+    with Rtpengine(tmp_path_factory.mktemp("rtpengine")) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def rig(rtpengine: Rtpengine, ksr: StrictKsr, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """Give a call in it, and a stream of the call."""
+    media = AnsweredCall(rtpengine.ng, f"call {request.node.name}")
+    rig = Rig(media)
+    yield rig
+    rig.loop.close()
+    media.close()
+
+
+@pytest.fixture
+def recorders() -> Iterator[list[RtpEndpoint]]:
+    """Give two endpoints of a recorder, for the m-lines of a fork."""
+    both = [RtpEndpoint("recorder-1"), RtpEndpoint("recorder-2")]
+    yield both
+    for each in both:
+        each.close()
