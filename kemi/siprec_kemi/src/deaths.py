@@ -25,7 +25,7 @@ class Deaths:
         self._pools = pools
         self._recorder = recorder
         self._forks = forks
-        self._asked_s: dict[tuple[str, int], float] = {}
+        self._ask_s: dict[tuple[str, int], float] = {}
         self.due_s = 0.0
 
     def care(self) -> None:
@@ -36,7 +36,7 @@ class Deaths:
         self.due_s = now + TURN_S
         lost = {health.key: health for health in self._pools.lost()}
         if not lost:
-            self._asked_s.clear()
+            self._ask_s.clear()
             return
         left = AT_ONCE
         for file in self._recorder.live_calls():
@@ -44,13 +44,13 @@ class Deaths:
                 for leg in stream.legs:
                     name = (stream.sid, leg.number)
                     key = srs_key(stream.account_sid, stream.order.connector_name, leg.srs)
-                    is_new = now - self._asked_s.get(name, 0.0) >= ASK_AGAIN_S
-                    if key not in lost or leg.state is not StreamState.RECORDING or not is_new:
+                    is_due = now >= self._ask_s.get(name, 0.0)
+                    if key not in lost or leg.state is not StreamState.RECORDING or not is_due:
                         continue
                     if left == 0:
                         return
                     left -= 1
-                    self._asked_s[name] = now
+                    self._ask_s[name] = now + ASK_AGAIN_S
                     heard = partial(self._heard, stream.sid, leg.number, lost[key])
                     self._forks.when_heard(file.call, leg, heard)
 
@@ -61,6 +61,9 @@ class Deaths:
         if leg is None or leg.recording_ms is None or leg.recording_ms >= health.checked_ms:
             return
         if last_ms is not None and at_ms - last_ms < RTCP_SILENT_MS:
+            # Before that nothing can be said.
+            left_s = (last_ms + RTCP_SILENT_MS - at_ms) / 1000
+            self._ask_s[sid, number] = monotonic_s() + left_s
             return
         # It recorded at least as long as it showed life, and from its own beginning on.
         since_ms = max(last_ms or 0, min(health.answered_ms, at_ms), leg.recording_ms)
