@@ -28,6 +28,11 @@ class SecureStage(Stage):
         settings: dict[str, dict[str, object]] = {
             "routing": {"gateway": None},
             "rtpengine": {"interface": "127.0.0.1"},
+            # What recorders see that open a connection to us.
+            "tls": {
+                "certificate": self.ca.file("server.pem"),
+                "private_key": self.ca.file("server.key"),
+            },
             # As many streams as a test likes.
             "limits": {"tracks_per_call": 40},
         }
