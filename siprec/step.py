@@ -161,7 +161,9 @@ def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
     if leg.recording_ms is not None:
         give_up_ms = now_ms + stream.plan.total_ms
         if not any(_records(each) for each in stream.legs):
-            stream = replace(stream, lost_ms=leg.heard_ms, unrecorded_ms=now_ms)
+            # One that is found dead late may have been outlived by another.
+            lost_ms = max(each.heard_ms or 0 for each in stream.legs)
+            stream = replace(stream, lost_ms=lost_ms, unrecorded_ms=now_ms)
     if any(each.state in RUNNING for each in stream.legs):
         return Outcome(stream, commands)
     stream = replace(stream, tried=(*stream.tried, leg.srs))

@@ -290,6 +290,21 @@ def test_parallel_gap_lasts_from_the_last_leg_that_recorded_to_the_next() -> Non
     assert "after a gap of 2.0 s" in alerts(outcome)[0].text
 
 
+def test_parallel_gap_does_not_count_what_another_leg_recorded() -> None:
+    stream = follow(begun(plan=PARALLEL).stream, [*RECORDS, *on_leg(2, *RECORDS)]).stream
+    stream = follow(stream, on_leg(2, HUNG_UP), LATER_MS).stream
+    died = e.SrsDied(text="no RTCP", since_ms=LATER_MS - 20_000)
+    lost = follow(stream, [died], LATER_MS + 1_000).stream
+    assert (lost.lost_ms, lost.unrecorded_ms) == (LATER_MS, LATER_MS + 1_000)
+
+
+def test_gap_of_a_leg_that_was_saved_before_it_was_heard_of_begins_now() -> None:
+    stream = recording()
+    old = replace(stream, legs=(replace(stream.legs[0], heard_ms=None),))
+    forgotten = e.SrsOptionsAnswered(attempt=1, status=481)
+    assert follow(old, [forgotten], LATER_MS).stream.lost_ms == LATER_MS
+
+
 def test_parallel_leg_with_a_new_answer_records_still() -> None:
     stream = begun(plan=PARALLEL).stream
     stream = follow(stream, [*on_leg(1, *RECORDS), *on_leg(2, *RECORDS)]).stream
