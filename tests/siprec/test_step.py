@@ -1,17 +1,27 @@
 """A stream and its legs: who takes over, what is told of it, when the call ends."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
 from siprec import events as e
-from siprec import step as step_module
-from siprec.leg_end import FLOW_FAILED, UNREACHABLE
+from siprec.leg_end import UNREACHABLE
 from siprec.leg_setup import FORK_MS, NO_MEDIA
-from siprec.model import AlertLevel, Plan, Stream, StreamState
-from siprec.step import ENDED_LEGS, HISTORY, IllegalTransition, Outcome, step
-from siprec.transitions import TABLE, Transition
+from siprec.model import AlertLevel, Plan, StreamState
+from siprec.step import step
+from tests.siprec.failovers import (
+    FAILOVER,
+    HUNG_UP,
+    PARALLEL,
+    RECORDS,
+    REFUSED,
+    A,
+    B,
+    C,
+    recording,
+    srs_of,
+    tried,
+)
 from tests.siprec.streams import (
     FORK_OFFERED,
     LATER_MS,
@@ -21,41 +31,13 @@ from tests.siprec.streams import (
     answer_sdp,
     answered,
     begun,
-    commands_of,
     follow,
     kinds,
     on_leg,
     refused,
-    stream_in,
 )
 
 S = StreamState
-A, B, C = "sip:a.example", "sip:b.example", "sip:c.example"
-FAILOVER = Plan(srs=(A, B, C), total_ms=30_000)
-PARALLEL = replace(FAILOVER, is_parallel=True)
-REQUIRED = replace(FAILOVER, end_call_ms=20_000)
-RECORDS = PATHS[S.RECORDING]
-REFUSED = (FORK_OFFERED, refused(503))
-HUNG_UP = e.SrsHungUp(reason="SIP;cause=503", is_error=True)
-ENDED = (e.ForkReleased(), e.SrsByeAnswered(attempt=1, status=200))
-
-
-def srs_of(stream: Stream) -> list[tuple[str, StreamState]]:
-    return [(leg.srs, leg.state) for leg in stream.legs]
-
-
-def tried(plan: Plan, events: Iterable[e.LegEvent]) -> Outcome:
-    """Let the same happen to each leg in turn, until no further one comes."""
-    events = tuple(events)
-    outcome, number = begun(plan=plan), 1
-    while outcome.stream.leg(number) is not None:
-        outcome = follow(outcome.stream, on_leg(number, *events))
-        number += 1
-    return outcome
-
-
-def recording(plan: Plan = FAILOVER) -> Stream:
-    return stream_in(S.RECORDING, plan)
 
 
 # Beginning
@@ -340,167 +322,3 @@ def test_stop_of_a_parallel_stream_stops_every_leg() -> None:
 def test_stopped_stream_takes_no_other_srs() -> None:
     stopping = step(recording(), e.Stopped(), LATER_MS).stream
     assert len(follow(stopping, [HUNG_UP, e.ForkReleased()]).stream.legs) == 1
-
-
-# Calls that must be recorded
-
-
-def end_call(outcome: Outcome) -> list[str]:
-    return [command.text for command in outcome.commands if isinstance(command, e.EndCall)]
-
-
-def test_required_call_ends_when_nobody_recorded_it_in_time() -> None:
-    stream = begun(plan=REQUIRED).stream
-    assert stream.deadline_ms == NOW_MS + FORK_MS
-    stream = follow(stream, [FORK_OFFERED]).stream
-    due_ms = NOW_MS + 20_000
-    stream = replace(stream, plan=replace(stream.plan, answer_ms=25_000))
-    assert not end_call(step(stream, e.DeadlinePassed(), due_ms - 1))
-    outcome = step(stream, e.DeadlinePassed(), due_ms)
-    assert end_call(outcome) == ["the connector Default requires a recording: nobody records it"]
-    assert not end_call(step(outcome.stream, e.DeadlinePassed(), due_ms + 1))
-
-
-def test_required_call_waits_for_the_end_of_its_grace_and_not_longer() -> None:
-    stream = follow(recording(REQUIRED), [HUNG_UP, e.ForkReleased()], LATER_MS).stream
-    assert stream.unrecorded_ms == LATER_MS
-    due_ms = LATER_MS + 20_000
-    late = follow(stream, on_leg(2, FORK_OFFERED), due_ms - 5_000).stream
-    assert late.deadline_ms == due_ms
-    assert end_call(step(late, e.DeadlinePassed(), due_ms))
-
-
-def test_required_call_ends_at_once_when_nothing_is_tried_any_more() -> None:
-    outcome = tried(REQUIRED, REFUSED)
-    why = f"the SRS {C} answered 503 No"
-    assert end_call(outcome) == [f"the connector Default requires a recording: {why}"]
-    assert outcome.stream.unrecorded_ms is None
-
-
-def test_required_parallel_call_ends_at_once_when_its_last_leg_fails() -> None:
-    plan = replace(PARALLEL, srs=(A, B), end_call_ms=20_000)
-    stream = follow(begun(plan=plan).stream, [*RECORDS, HUNG_UP], LATER_MS).stream
-    assert end_call(follow(stream, on_leg(2, *REFUSED), LATER_MS))
-
-
-def test_required_call_goes_on_when_it_is_recorded_again() -> None:
-    stream = follow(recording(REQUIRED), [HUNG_UP], LATER_MS).stream
-    stream = follow(stream, on_leg(2, *RECORDS), LATER_MS + 19_000).stream
-    assert stream.unrecorded_ms is None
-    assert not end_call(step(stream, e.DeadlinePassed(), LATER_MS + 20_000))
-
-
-@pytest.mark.parametrize("event", [e.Stopped(), e.CallOver(reason="bye")])
-def test_required_call_goes_on_after_a_stop(event: e.Event) -> None:
-    stream = follow(recording(REQUIRED), [HUNG_UP, event], LATER_MS).stream
-    assert not end_call(step(stream, e.DeadlinePassed(), LATER_MS + 20_000))
-
-
-def test_call_that_need_not_be_recorded_goes_on() -> None:
-    assert not end_call(tried(FAILOVER, REFUSED))
-
-
-# What is kept
-
-
-def test_event_of_a_forgotten_leg_changes_no_leg_and_hangs_up_its_late_answer() -> None:
-    stream = recording()
-    assert step(stream, e.LegHappened(leg=9, event=e.ForkReleased()), LATER_MS) == Outcome(stream)
-    late = answered(leg=9)
-    outcome = step(stream, e.LegHappened(leg=9, event=late), LATER_MS)
-    assert outcome.commands == (e.ForLeg(leg=9, command=e.DropLateAnswer(answer=late)),)
-    assert outcome.stream.legs == stream.legs
-
-
-def test_legs_that_ended_are_forgotten_but_for_the_last() -> None:
-    stream, number = begun(plan=FAILOVER).stream, 1
-    for number in range(1, 2 * ENDED_LEGS):
-        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
-    kept = [leg.number for leg in stream.legs]
-    assert kept == list(range(number - ENDED_LEGS, number + 2))
-
-
-def test_leg_that_has_not_ended_is_not_forgotten() -> None:
-    stream = follow(begun(plan=FAILOVER).stream, [*RECORDS, HUNG_UP]).stream
-    for number in range(2, 2 * ENDED_LEGS):
-        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
-    assert stream.leg(1) is not None
-    assert stream.legs[0].state is S.STOPPING
-
-
-def test_step_that_changes_nothing_remembers_nothing() -> None:
-    stream = recording()
-    assert follow(stream, [e.ForkReleased()]) == Outcome(stream)
-
-
-def test_deadline_concerns_only_the_legs_whose_it_is() -> None:
-    stream = follow(begun(plan=PARALLEL).stream, on_leg(2, FORK_OFFERED), NOW_MS).stream
-    outcome = step(stream, e.DeadlinePassed(), NOW_MS + FORK_MS)
-    forks = [leg.forks for leg in outcome.stream.legs]
-    assert (forks, outcome.stream.legs[1]) == ([2, 1, 2], stream.legs[1])
-    assert step(stream, e.DeadlinePassed(), NOW_MS) == Outcome(stream)
-
-
-def test_deadline_of_a_stream_is_the_first_of_its_legs_and_of_the_calls_end() -> None:
-    stream = begun(plan=replace(PARALLEL, end_call_ms=1_000)).stream
-    assert stream.deadline_ms == NOW_MS + 1_000
-    calm = follow(begun(plan=PARALLEL).stream, on_leg(2, FORK_OFFERED)).stream
-    assert calm.deadline_ms == NOW_MS + FORK_MS
-
-
-def test_step_remembers_the_last_moments_only() -> None:
-    stream = follow(recording(), [e.CallReoffered()] * 2 * HISTORY).stream
-    assert len(stream.history) == HISTORY
-    assert {moment.event for moment in stream.history} == {"CallReoffered"}
-
-
-def test_questions_to_the_srs_are_not_remembered_while_they_lead_nowhere() -> None:
-    plan = replace(FAILOVER, check_ms=30_000)
-    before = recording(plan)
-    asked = step(before, e.DeadlinePassed(), NOW_MS + 30_000)
-    assert commands_of(asked) == [e.SendOptions()]
-    assert asked.stream.history == before.history
-    gone = follow(asked.stream, [e.SrsOptionsAnswered(attempt=1, status=481)], LATER_MS).stream
-    last = [moment for moment in gone.history if moment.leg == 1][-1]
-    assert (last.event, last.detail) == ("SrsOptionsAnswered", "481")
-
-
-def test_history_has_a_line_for_each_leg_that_moved() -> None:
-    stream = follow(recording(), [HUNG_UP], LATER_MS).stream
-    lines = [(m.at_ms, m.event, m.leg, m.state, m.detail) for m in stream.history[-2:]]
-    assert lines == [
-        (LATER_MS, "SrsHungUp", 1, S.STOPPING, "SIP;cause=503"),
-        (LATER_MS, "Started", 2, S.FORKING, ""),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("state", "event", "detail"),
-    [
-        (S.INVITING, refused(486), "486 No"),
-        (S.INVITING, refused(FLOW_FAILED), "430 No"),
-        (S.INVITING, replace(refused(408), reason="no answer", is_timeout=True), "no answer"),
-        (S.INVITING, e.SrsUnreachable(attempt=1, text="no name"), "no name"),
-        (S.INVITING, answered(), ""),
-        (S.FORKING, e.ForkRefused(text="no call"), "no call"),
-        (S.CONNECTING, e.ForkAnswerRefused(text="bad"), "bad"),
-        (S.RECORDING, e.SrsHungUp(reason="enough"), "enough"),
-        (S.RECORDING, e.SrsDied(text="no RTCP", since_ms=NOW_MS), "no RTCP"),
-        (S.RECORDING, e.CallOver(reason="bye"), "bye"),
-        (S.STOPPING, e.SrsByeAnswered(attempt=1, status=481), "481"),
-    ],
-)
-def test_step_remembers_what_happened(state: StreamState, event: e.LegEvent, detail: str) -> None:
-    stream = follow(stream_in(state), [event], NOW_MS + 5).stream
-    moment = [each for each in stream.history if each.leg == 1][-1]
-    assert (moment.at_ms, moment.event, moment.detail) == (NOW_MS + 5, type(event).__name__, detail)
-
-
-def test_handler_that_breaks_the_table_raises_and_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    broken = Transition(TABLE[S.RECORDING][e.Stopped].handler, ())
-    row = {**TABLE[S.RECORDING], e.Stopped: broken}
-    monkeypatch.setattr(step_module, "TABLE", {**TABLE, S.RECORDING: row})
-    with pytest.raises(IllegalTransition, match="leg 1: Stopped led from recording to stopping"):
-        step(recording(), e.Stopped(), NOW_MS)
