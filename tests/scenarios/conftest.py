@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.many_srs import ManySrsStage
 from tests.scenarios.rig import Rig
 from tests.scenarios.secure_stage import SecureStage
 from tests.scenarios.stack import Settings
@@ -78,6 +79,21 @@ def secure_stage(any_secure_stage: SecureStage) -> Iterator[SecureStage]:
     any_secure_stage.new_errors()
     yield any_secure_stage
     assert any_secure_stage.new_errors() == []
+
+
+@pytest.fixture(scope="session")
+def any_many_srs_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ManySrsStage]:
+    """Give one stack for every test of connectors with several recorders."""
+    with ManySrsStage(tmp_path_factory.mktemp("many")) as stage:
+        yield stage
+
+
+@pytest.fixture
+def many_srs_stage(any_many_srs_stage: ManySrsStage) -> Iterator[ManySrsStage]:
+    """Give the stack of all for several recorders, which must not log an error during the test."""
+    any_many_srs_stage.new_errors()
+    yield any_many_srs_stage
+    assert any_many_srs_stage.new_errors() == []
 
 
 @pytest.hookimpl(wrapper=True)

@@ -49,7 +49,7 @@ class Stack:
     `settings` are sections of siprec.toml over what the stack sets itself: the ports, and the
     gateway at `gateway_port` on 127.0.0.1. With `ipv6` both roles are on ::1, too. `sip_port`
     and `src_port` listen on UDP and TCP; with `tls` there are TLS proxies at `sip_tls_port` and
-    `src_tls_port` of 127.0.0.1.
+    `src_tls_port` of 127.0.0.1. Of our own variables it gets those of `environment` only.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Stack:
         rtp_ports: int = 400,
         ipv6: bool = False,
         tls: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.ports = PortBlock(rtp_ports + _OTHER_PORTS)
@@ -83,7 +84,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment() | dict(environment or {}),
                 start_new_session=True,
             )
         try:

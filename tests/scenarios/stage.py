@@ -1,7 +1,7 @@
 """A stack with a recorder, and what tests of calls ask of both."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,12 @@ class Stage:
     """A stack and the SRS of its connector `Default`; phones close with it. Use it with `with`."""
 
     def __init__(
-        self, folder: Path, *, settings: Settings | None = None, tls: bool = False
+        self,
+        folder: Path,
+        *,
+        settings: Settings | None = None,
+        tls: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = folder
         self._open = ExitStack()
@@ -39,7 +44,13 @@ class Stage:
         with ExitStack() as opened:
             self.srs = opened.enter_context(ReferenceSrs(folder / "srs"))
             self.stack = opened.enter_context(
-                Stack(folder / "stack", settings=settings, ipv6=True, tls=tls)
+                Stack(
+                    folder / "stack",
+                    settings=settings,
+                    ipv6=True,
+                    tls=tls,
+                    environment=environment,
+                )
             )
             self.stack.cli("connector", "set", "Default", "--srs", self.srs.uri)
             self._open = opened.pop_all()
@@ -82,10 +93,10 @@ class Stage:
         srs = self.recorder_alone(*switches)
         return srs, self.connect(srs.uri)
 
-    def recorder_alone(self, *switches: str) -> ReferenceSrs:
+    def recorder_alone(self, *switches: str, listen: str = "127.0.0.1:0") -> ReferenceSrs:
         """Start an SRS with switches, without a connector."""
         folder = self._folder / f"srs-{next(self._numbers)}"
-        return self._open.enter_context(ReferenceSrs(folder, *switches))
+        return self._open.enter_context(ReferenceSrs(folder, *switches, listen=listen))
 
     def connect(self, *uris: str, options: Iterable[str] = ()) -> str:
         """Set a new connector with options; give a `<Start>` of a stream to it."""
