@@ -35,16 +35,16 @@ class Ways:
     """Ways to recorders. `hosts` is what /etc/hosts would be: the only names there are."""
 
     def __init__(self, folder: Path, ksr: StrictKsr) -> None:
-        self.hosts, loaded = folder / "hosts", folder / "loaded"
+        self.hosts, self.loaded = folder / "hosts", folder / "loaded"
         self.hosts.write_text("")
-        loaded.write_text(f"{PROFILE}\n")
+        self.loaded.write_text(f"{PROFILE}\n")
         runtime = Runtime(
             settings=SETTINGS,
             node="n",
             route_key="",
             tls_proxies=(PROXY,),
             src_inside="127.0.0.1:5079",
-            tls_loaded=str(loaded),
+            tls_loaded=str(self.loaded),
         )
         self._ksr = ksr
         self._answered = 0
@@ -60,7 +60,7 @@ class Ways:
             sender=self.sender,
             port=40_000,
         )
-        self.tls = TlsPeers(addresses=self.addresses, probes=self.probes, loaded=str(loaded))
+        self.tls = TlsPeers(addresses=self.addresses, probes=self.probes, loaded=str(self.loaded))
         self.reach = Reach(self.addresses, self.resolver, self.doors, self.tls)
 
     def close(self) -> None:
