@@ -187,6 +187,13 @@ def test_request_in_the_dialog_goes_to_the_first_of_the_route_set(desk: Desk) ->
     ]
 
 
+def test_request_in_the_dialog_goes_on_as_the_invite_went(desk: Desk) -> None:
+    desk.recording.record(NOW_MS)
+    leg = replace(desk.recording.leg(), route_set=(), remote_target="sip:rec@127.0.0.1:9")
+    desk.srs.options(desk.recording.stream, leg)
+    assert desk.requests() == [("OPTIONS", "sip:rec@127.0.0.1:9", "sip:127.0.0.1:9;transport=udp")]
+
+
 def test_uri_of_the_srs_that_cannot_be_used_is_told(desk: Desk) -> None:
     desk.recording.record(NOW_MS)
     leg = replace(desk.recording.leg(), route_set=(), remote_target="tel:+1555")
