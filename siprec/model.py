@@ -260,8 +260,8 @@ class Moment:
 class Stream:
     """One `<Siprec>` on a call. `sid` is `SR` + 32 hex, of which the first two are the shard.
 
-    `state` is that of its most advanced leg. `tried` are the SRSs that failed in the start or
-    failover that is going on. `lost_ms` is since when nobody records what somebody did record,
+    `state` is that of its most advanced leg. `tried` are the SRSs that failed since one
+    has recorded for a while. `lost_ms` is since when nobody records what somebody did record,
     and `gap_ms` how long that lasted before, altogether; `unrecorded_ms` since when nobody does.
     `deadline_ms` is when something gives up. `error_code` is an alert code.
     """

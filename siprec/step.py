@@ -18,6 +18,12 @@ HISTORY = 60
 ENDED_LEGS = 8
 """So many legs that have ended are kept of a stream."""
 
+STEADY_MS = 10_000
+"""When one that recorded for so long fails, all others are tried, whatever happened before.
+
+SRSs that take each session and hang up at once would be called for ever else.
+"""
+
 S = StreamState
 
 # The state of a stream is the first of these that a leg is in.
@@ -147,7 +153,7 @@ def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
         text = f"the SRS {leg.srs} goes on with the recording after a gap of {gap_ms / 1000:.1f} s"
         alert = e.RaiseAlert(code=UNREACHABLE, text=text, level=AlertLevel.WARNING)
         commands = (*commands, alert)
-    stream = replace(stream, recording_ms=since_ms, lost_ms=None, unrecorded_ms=None, tried=())
+    stream = replace(stream, recording_ms=since_ms, lost_ms=None, unrecorded_ms=None)
     return Outcome(stream, commands)
 
 
@@ -166,7 +172,8 @@ def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
             stream = replace(stream, lost_ms=lost_ms, unrecorded_ms=now_ms)
     if any(each.state in RUNNING for each in stream.legs):
         return Outcome(stream, commands)
-    stream = replace(stream, tried=(*stream.tried, leg.srs))
+    earlier = () if _was_steady(leg) else stream.tried
+    stream = replace(stream, tried=(*earlier, leg.srs))
     uri = None if leg.is_hopeless or now_ms >= give_up_ms else _next_srs(stream, leg)
     if uri is not None:
         return _add_leg(Outcome(stream, commands), uri, give_up_ms, now_ms)
@@ -177,6 +184,12 @@ def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
 def _records(leg: Leg) -> bool:
     """Tell whether media flows, be it that the SRS has just moved it."""
     return leg.recording_ms is not None and leg.state in (S.RECORDING, S.CONNECTING)
+
+
+def _was_steady(leg: Leg) -> bool:
+    if leg.recording_ms is None or leg.heard_ms is None:
+        return False
+    return leg.heard_ms - leg.recording_ms >= STEADY_MS
 
 
 def _next_srs(stream: Stream, failed: Leg) -> str | None:

@@ -8,7 +8,7 @@ from siprec import events as e
 from siprec.leg_end import UNREACHABLE
 from siprec.leg_setup import FORK_MS, NO_MEDIA
 from siprec.model import AlertLevel, Plan, StreamState
-from siprec.step import step
+from siprec.step import STEADY_MS, step
 from tests.siprec.failovers import (
     FAILOVER,
     HUNG_UP,
@@ -98,10 +98,23 @@ def test_failover_leaves_the_failed_leg_to_end_by_itself() -> None:
     assert srs_of(follow(stream, [e.ForkReleased()]).stream) == [(A, S.FAILED), (B, S.FORKING)]
 
 
-def test_failover_that_records_forgets_what_failed_before() -> None:
+def test_failover_that_records_for_long_enough_forgets_what_failed_before() -> None:
     stream = follow(begun(plan=FAILOVER).stream, [*REFUSED, *on_leg(2, *RECORDS)]).stream
-    assert (stream.state, stream.recording_ms, stream.tried) == (S.RECORDING, NOW_MS, ())
+    assert (stream.state, stream.recording_ms, stream.tried) == (S.RECORDING, NOW_MS, (A,))
     assert (stream.gap_ms, stream.lost_ms, stream.unrecorded_ms) == (0, None, None)
+    early = follow(stream, on_leg(2, HUNG_UP), NOW_MS + STEADY_MS - 1).stream
+    assert (early.tried, early.legs[-1].srs) == ((A, B), C)
+    late = follow(stream, on_leg(2, HUNG_UP), NOW_MS + STEADY_MS).stream
+    assert (late.tried, late.legs[-1].srs) == ((B,), A)
+
+
+def test_srs_that_take_each_session_and_hang_up_at_once_are_not_called_for_ever() -> None:
+    stream = begun(plan=FAILOVER).stream
+    for number in range(1, 5):
+        assert stream.state is S.FORKING
+        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
+    assert [leg.srs for leg in stream.legs] == [A, B, C, A]
+    assert (stream.state, stream.error_code) == (S.FAILED, UNREACHABLE)
 
 
 @pytest.mark.parametrize(
@@ -218,9 +231,9 @@ def test_gap_begins_when_an_srs_that_forgot_the_dialog_last_knew_it() -> None:
 def test_gaps_add_up() -> None:
     stream = follow(recording(), [HUNG_UP], LATER_MS).stream
     stream = follow(stream, on_leg(2, *RECORDS), LATER_MS + 1_000).stream
-    stream = follow(stream, on_leg(2, HUNG_UP), LATER_MS + 5_000).stream
+    stream = follow(stream, on_leg(2, HUNG_UP), LATER_MS + 11_000).stream
     assert [leg.srs for leg in stream.legs] == [A, B, A]
-    stream = follow(stream, on_leg(3, *RECORDS), LATER_MS + 7_000).stream
+    stream = follow(stream, on_leg(3, *RECORDS), LATER_MS + 13_000).stream
     assert stream.gap_ms == 3_000
 
 

@@ -8,8 +8,8 @@ from siprec import events as e
 from siprec import step as step_module
 from siprec.leg_end import FLOW_FAILED
 from siprec.leg_setup import FORK_MS
-from siprec.model import StreamState
-from siprec.step import ENDED_LEGS, HISTORY, IllegalTransition, Outcome, step
+from siprec.model import Stream, StreamState
+from siprec.step import ENDED_LEGS, HISTORY, STEADY_MS, IllegalTransition, Outcome, step
 from siprec.transitions import TABLE, Transition
 from tests.siprec.failovers import (
     FAILOVER,
@@ -46,10 +46,17 @@ def test_event_of_a_forgotten_leg_changes_no_leg_and_hangs_up_its_late_answer() 
     assert outcome.stream.legs == stream.legs
 
 
+def recorded_by(stream: Stream, number: int) -> Stream:
+    """Let a leg record for long enough that all others get a chance again, and fail."""
+    at_ms = NOW_MS + number * STEADY_MS
+    stream = follow(stream, on_leg(number, *RECORDS), at_ms).stream
+    return follow(stream, on_leg(number, HUNG_UP, e.ForkReleased()), at_ms + STEADY_MS).stream
+
+
 def test_legs_that_ended_are_forgotten_but_for_the_last() -> None:
     stream, number = begun(plan=FAILOVER).stream, 1
     for number in range(1, 2 * ENDED_LEGS):
-        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
+        stream = recorded_by(stream, number)
     kept = [leg.number for leg in stream.legs]
     assert kept == list(range(number - ENDED_LEGS, number + 2))
 
@@ -57,7 +64,7 @@ def test_legs_that_ended_are_forgotten_but_for_the_last() -> None:
 def test_leg_that_has_not_ended_is_not_forgotten() -> None:
     stream = follow(begun(plan=FAILOVER).stream, [*RECORDS, HUNG_UP]).stream
     for number in range(2, 2 * ENDED_LEGS):
-        stream = follow(stream, on_leg(number, *RECORDS, HUNG_UP, e.ForkReleased())).stream
+        stream = recorded_by(stream, number)
     assert stream.leg(1) is not None
     assert stream.legs[0].state is S.STOPPING
 
