@@ -10,8 +10,10 @@ from siprec.health import srs_key
 from siprec.model import AlertLevel, Stream, StreamState
 from tests.scenarios.breakable_tcp import BreakableTcp
 from tests.scenarios.many_srs import ManySrsStage
+from tests.scenarios.phone import answer, hang_up
 from tests.scenarios.polling import poll
-from tests.scenarios.talk import PACKET_S
+from tests.scenarios.stage import dial
+from tests.scenarios.talk import PACKET_S, Talk
 
 pytestmark = pytest.mark.daemon
 
@@ -228,3 +230,73 @@ def knows_dead(stage: ManySrsStage, stream: Stream) -> bool:
     """Tell whether the SRS of a stream's first leg does not answer health checks."""
     key = srs_key(stream.account_sid, stream.order.connector_name, stream.legs[0].srs)
     return stage.stack.store.healths()[key].reachable is False
+
+
+# When there is no other
+
+
+@pytest.mark.parametrize("end_call_s", [None, "1"])
+def test_required_call_that_lost_its_last_srs_ends_only_when_it_is_to(
+    many_srs_stage: ManySrsStage, end_call_s: str | None
+) -> None:
+    stage = many_srs_stage
+    ends = () if end_call_s is None else ("--end-call-s", end_call_s)
+    start = hung_up_on(stage, "--required", *ends)
+    caller, callee = stage.pair()
+    caller.invite(stage.number(start, dial(callee)))
+    answer(caller, callee)
+    with Talk(caller, callee) as talking:
+        stream = stage.wait_stream(caller, FAILED)
+        if end_call_s is None:
+            talking.go_on()
+    assert len(stream.legs) == 2
+    alerts = [(code, level) for code, level, _ in stage.told(stream)]
+    assert alerts.count((UNREACHABLE, ERROR)) == 2
+    if end_call_s is None:
+        hang_up(caller, callee)
+    else:
+        for phone in (caller, callee):
+            bye = phone.expect("BYE")
+            assert bye.one("Reason") == 'SIP;cause=503;text="Recording lost"'
+            phone.reply(bye, 200, "OK")
+    stage.wait_call_over(caller)
+
+
+def test_call_of_a_connector_that_is_not_required_goes_on_without_any_srs(
+    many_srs_stage: ManySrsStage,
+) -> None:
+    stage = many_srs_stage
+    with stage.spoken_call(hung_up_on(stage)) as spoken:
+        stage.wait_stream(spoken.caller, FAILED)
+        spoken.talking.go_on()
+
+
+def hung_up_on(stage: ManySrsStage, *options: str) -> str:
+    """Set a connector whose only SRS takes each session and soon hangs up with an error."""
+    switches = ("--hang-up-after", "0.3", "--hang-up-reason", "SIP;cause=503")
+    only = stage.recorder_alone(*switches)
+    return stage.connect(only.uri, options=[*QUICK, *options])
+
+
+# Found by name
+
+
+def test_srs_of_srv_records_are_tried_by_their_priority(many_srs_stage: ManySrsStage) -> None:
+    stage = many_srs_stage
+    port = stage.srs.address.rpartition(":")[2]
+    stage.names.add(
+        "_sip._tcp.recorders.test",
+        "SRV",
+        f"1 1 {stage.stack.ports.take()} one.recorders.test.",
+        f"2 1 {port} two.recorders.test.",
+    )
+    for name in ("one", "two"):
+        stage.names.add(f"{name}.recorders.test", "A", "127.0.0.1")
+    start = stage.connect("sip:recorder@recorders.test", options=QUICK)
+    with stage.spoken_call(start) as spoken:
+        stage.wait_recording(spoken.caller)
+        spoken.talking.go_on()
+    stream = stage.wait_stream(spoken.caller, STOPPED)
+    stage.has_all(stage.srs, stream, spoken)
+    assert (len(stream.legs), stage.told(stream)) == (1, [])
+    assert "_sip._tcp.recorders.test SRV" in stage.names.queries
