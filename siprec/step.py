@@ -174,7 +174,7 @@ def _leg_failed(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
         return Outcome(stream, commands)
     earlier = () if _was_steady(leg) else stream.tried
     stream = replace(stream, tried=(*earlier, leg.srs))
-    uri = None if leg.is_hopeless or now_ms >= give_up_ms else _next_srs(stream, leg)
+    uri = None if leg.is_hopeless or now_ms >= give_up_ms else _next_srs(stream)
     if uri is not None:
         return _add_leg(Outcome(stream, commands), uri, give_up_ms, now_ms)
     failed = replace(stream, error_code=leg.error_code, error_text=leg.error_text)
@@ -192,7 +192,7 @@ def _was_steady(leg: Leg) -> bool:
     return leg.heard_ms - leg.recording_ms >= STEADY_MS
 
 
-def _next_srs(stream: Stream, failed: Leg) -> str | None:
+def _next_srs(stream: Stream) -> str | None:
     """Give the best SRS not tried yet. One that did record gets a second chance, as the last."""
     if stream.plan.is_parallel:
         return None

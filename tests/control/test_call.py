@@ -85,6 +85,22 @@ def test_alerts_are_listed_newest_first(stack: Stack, capsys: Output) -> None:
     assert codes == [32102, 32011, 31940]
 
 
+def test_alert_about_a_connector_alone_names_it(stack: Stack, capsys: Output) -> None:
+    alert = Alert(
+        sid=f"NO05{1:030x}",
+        account_sid=ACCOUNT,
+        code=32011,
+        level=AlertLevel.WARNING,
+        text="gone",
+        created_ms=1_700_000_000_000,
+        connector_name="Cloud",
+    )
+    stack.redis.xadd(ShardKeys(stack.prefix, 5).alerts, {"d": to_json(alert)})
+    assert stack.run("alert", "list") == 0
+    row = capsys.readouterr().out.splitlines()[1].split()[1:]
+    assert row == ["warning", "32011", "Cloud", "gone"]
+
+
 def test_no_alerts_is_a_sentence(stack: Stack, capsys: Output) -> None:
     assert stack.run("alert", "list") == 0
     assert capsys.readouterr().out == "no alerts\n"

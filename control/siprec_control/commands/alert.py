@@ -25,7 +25,7 @@ def list_alerts(arguments: argparse.Namespace) -> int:
             output.local_time(alert.created_ms),
             alert.level.value,
             str(alert.code),
-            alert.stream_sid or alert.call_sid or "",
+            alert.stream_sid or alert.call_sid or alert.connector_name or "",
             alert.text,
         )
         for alert in alerts
