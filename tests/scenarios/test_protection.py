@@ -389,6 +389,7 @@ def test_secure_call_whose_own_key_a_recorder_would_get_follows_the_policy(
         (NOT_SECURE, AlertLevel.WARNING, name_of(default)),
         (NOT_SECURE, AlertLevel.ERROR, name_of(refuse)),
     ]
+    poll(lambda: len(srs.sessions()) == 1)
     hang_up(caller, callee)
     secure_stage.wait_call_over(caller)
     assert len(srs.sessions()) == 1
