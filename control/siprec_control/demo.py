@@ -1,5 +1,7 @@
 """`make demo`: one real call between two endpoints that speak, recorded twice, and checked.
 
+The second recording, of one voice, goes over TLS and SRTP.
+
 DEMO_DIR names an empty or new working folder (default: a temporary one, removed at the end).
 KEEP=1 leaves everything running until Ctrl-C. The files go to ./demo-output.
 """
@@ -22,10 +24,19 @@ from siprec_control.demo_checks import (
     Recording,
     Sent,
     check_caller_only,
+    check_secured,
     check_whole,
     report,
 )
-from siprec_control.demo_stack import CALLED, DIALLED, KEPT_LOGS, Site, wait_for
+from siprec_control.demo_stack import (
+    CA,
+    CALLED,
+    DIALLED,
+    KEPT_LOGS,
+    MAKE_CA,
+    Site,
+    wait_for,
+)
 from siprec_control.demo_story import read_events, tell
 from siprec_control.demo_voices import CALLEE, CALLER, DemoFailed, Spoken, read_wav, speak
 from siprec_control.errors import ControlError
@@ -35,6 +46,7 @@ from siprec_control.state import read_runtime, state_folder
 OUTPUT = Path(KEPT_LOGS).parent
 WHOLE = "whole-call"
 PART = "caller-only"
+PART_ORDER = ("--connector", "Secure", "--name", PART, "--track", "inbound_track")
 PARAMETER = ("OrderNumber", "4711")
 
 # Long enough for the commands on a machine that is busy.
@@ -100,8 +112,12 @@ class Demo:
     def _prepare(self) -> list[Spoken]:
         say(f"Two voices are made: {CALLER.name} calls, {CALLEE.name} is called.")
         voices = [speak(voice, self._site.folder) for voice in (CALLER, CALLEE)]
+        self._site.make_certificates()
         self._site.start_recorder()
-        say(f"A recorder (the reference SRS) listens at {self._site.recorder_at}.")
+        at, tls_at = self._site.recorder_at, self._site.recorder_tls_at
+        say(f"$ siprec-srs {shlex.join(MAKE_CA)}")
+        say("  a CA that vouches for the recorder: ca.pem")
+        say(f"A recorder (the reference SRS) listens at {at}, and for TLS at {tls_at}.")
         self._site.start_stack()
         say(f"Redis, rtpengine and Kamailio run; calls go to 127.0.0.1:{self._site.sip}.\n")
         return voices
@@ -110,7 +126,10 @@ class Demo:
         twiml = self._site.folder / "pizza.xml"
         twiml.write_text(TWIML)
         srs = f"sip:{self._site.recorder_at}"
+        secure_srs = f"sip:{self._site.recorder_tls_at};secure=true"
         self._type("connector", "set", "Recorder", "--srs", srs)
+        ca = ("--tls-ca", f"{CA}/ca.pem")
+        self._type("connector", "set", "Secure", "--srs", secure_srs, *ca)
         self._type("number", "set", CALLED, "--twiml", "pizza.xml")
         say("\npizza.xml says what a call to this number does:\n")
         say("".join(f"    {line}\n" for line in TWIML.splitlines()))
@@ -136,8 +155,7 @@ class Demo:
         sid = wait_for(recorded, 10, f"the call is not recorded; see {KEPT_LOGS}/siprec-run.log")
         say(f"{CALLER.name} talks with {CALLEE.name}: call {sid}, recorded as {WHOLE}.\n")
         time.sleep(BEFORE_PART_S)
-        order = ("--connector", "Recorder", "--name", PART, "--track", "inbound_track")
-        self._type("stream", "start", sid, *order, "--wait")
+        self._type("stream", "start", sid, *PART_ORDER, "--wait")
         time.sleep(PART_S)
         self._type("stream", "stop", PART, "--call", sid, "--wait")
         caller.wait_end(TALK_S + 20)
@@ -208,6 +226,7 @@ class Demo:
         return [
             *check_whole(whole, sent, PARAMETER, talk_s),
             *check_caller_only(part, whole, sent),
+            *check_secured(part, f"{CA}/ca.pem"),
             Check(not alerts, alerted),
         ]
 
@@ -217,6 +236,8 @@ class Demo:
         say("\nEverything stays up (KEEP=1). Ctrl-C ends it.\n")
         say(f"Call again:     cd {site.folder} && {again}")
         say(f"Look at calls:  siprec call list --all --state {site.state}")
+        order = f"CALL {shlex.join(PART_ORDER)}"
+        say(f"Record a call:  siprec stream start {order} --state {site.state}")
         say(f"Recordings:     {site.recordings}")
         while True:
             signal.pause()

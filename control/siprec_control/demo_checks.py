@@ -119,6 +119,30 @@ def check_caller_only(recording: Recording, whole: Recording, sent: Sent) -> Ite
         yield _check_middle(recording, whole, samples, own, sent)
 
 
+def check_secured(recording: Recording, trusted: str) -> Iterator[Check]:
+    """Check that a recording was ordered over TLS, and each of its packets came as SRTP.
+
+    `trusted` is the CA of the connector: without its certificate there is no recording.
+    """
+    verified = recording.summary["verified"]
+    version = verified["tls_version"]
+    yield Check(
+        version in ("TLSv1.2", "TLSv1.3"),
+        f"{recording.name}: ordered over {version or verified['transport']}"
+        f" (certificate checked: {trusted} alone is trusted)",
+    )
+    for label, got in recording.labels.items():
+        counts = {"authenticated_packets": 0} | (got["srtp"] or {})
+        bad = sum(counts.get(f"{how}_packets", 0) for how in ("failed", "replayed"))
+        clear = sum(counts.get(f"clear_{what}packets", 0) for what in ("", "rtcp_"))
+        genuine = counts["authenticated_packets"]
+        yield Check(
+            0 < genuine == got["packets"] and not bad and not clear,
+            f"{recording.name}/{label}.wav: {genuine} packets of SRTP"
+            f" ({counts.get('suite', 'none')}), {bad} not genuine, {clear} in clear",
+        )
+
+
 def _check_middle(
     recording: Recording, whole: Recording, samples: Samples, own: Match, sent: Sent
 ) -> Check:

@@ -25,6 +25,9 @@ CALLER_HOST = "127.0.0.2"
 SIPP = "/usr/bin/sipp"
 CALLED = "+15550001111"
 DIALLED = "+15550002222"
+# A folder in the demo's own.
+CA = "ca"
+MAKE_CA = ("make-ca", CA, "--days", "90")
 
 # Where the demo leaves the logs, whatever becomes of its folder.
 KEPT_LOGS = "demo-output/logs"
@@ -143,8 +146,8 @@ class Site:
         self.state = folder / "state"
         self.recordings = folder / "recordings"
         self._make_folders()
-        self.sip, self.src, self.callee = _free_ports(3)
-        self.recorder_at = ""
+        self.sip, self.src, self.src_tls, self.callee = _free_ports(4)
+        self.recorder_at = self.recorder_tls_at = ""
         self._running: list[Process] = []
         self._guard: socket.socket | None = None
 
@@ -158,19 +161,32 @@ class Site:
         except OSError as error:
             raise DemoFailed(f"{error.filename}: {error.strerror}") from error
 
+    def make_certificates(self) -> None:
+        """Make a CA and the recorder's certificate, in the folder `CA` of the demo's.
+
+        Raises:
+            DemoFailed: it cannot be done.
+        """
+        command = [sys.executable, "-m", "siprec_srs.cli", *MAKE_CA]
+        Process("siprec-srs make-ca", command, self.logs / "make-ca.log", self.folder).wait_end(30)
+
     def start_recorder(self) -> None:
-        """Start the reference SRS on a free port; `recorder_at` is its address then."""
+        """Start the reference SRS; `recorder_at` and, for TLS, `recorder_tls_at` are set then."""
         options = ["--listen", f"{HOST}:0", "--out", str(self.recordings), "--events"]
+        options += ["--tls-listen", f"{HOST}:0"]
+        options += ["--tls-cert", f"{CA}/server.pem", "--tls-key", f"{CA}/server.key"]
         command = [sys.executable, "-m", "siprec_srs.cli", *options]
         process = self._start("recorder", command, "recorder.jsonl")
-        self.recorder_at = process.wait_line("ready ", 15)
+        ready = process.wait_line("ready ", 15)
+        self.recorder_at, _, self.recorder_tls_at = ready.partition(" tls ")
 
     def start_stack(self) -> None:
         """Start `siprec run` with settings of its own and wait until it is ready."""
         self._guard, low = _claim_media_ports()
         (self.folder / "siprec.toml").write_text(
             f'[sip]\nlisten = ["udp:{HOST}:{self.sip}", "tcp:{HOST}:{self.sip}"]\n\n'
-            f'[src]\nlisten = ["udp:{HOST}:{self.src}", "tcp:{HOST}:{self.src}"]\n\n'
+            f'[src]\nlisten = ["udp:{HOST}:{self.src}", "tcp:{HOST}:{self.src}",'
+            f' "tls:{HOST}:{self.src_tls}"]\n\n'
             f'[routing]\ngateway = "sip:{HOST}:{self.callee}"\n\n'
             f"[rtpengine]\nport_min = {low}\nport_max = {low + 98}\n"
         )

@@ -26,6 +26,10 @@ _TOLD = {
     _S.STOPPED: "IS OVER",
     _S.FAILED: "FAILED: {error}",
 }
+_TOLD_SECURE = _TOLD | {
+    _S.INVITING: "the certificate is good: Kamailio invites the recorder over TLS, with keys",
+    _S.CONNECTING: "the recorder has agreed: rtpengine is told where to send the copy as SRTP",
+}
 
 
 class Line(NamedTuple):
@@ -78,11 +82,13 @@ def _of_call(call: Call) -> Iterator[Line]:
 def _of_stream(stream: Stream) -> Iterator[Line]:
     who = f"stream {stream.order.name}"
     whose = _WHOSE[stream.order.track]
+    is_secure = any("secure=true" in leg.srs for leg in stream.legs)
+    texts = _TOLD_SECURE if is_secure else _TOLD
     told: set[StreamState] = set()
     for moment in stream.history:
         if moment.state not in told:
             told.add(moment.state)
-            what = _TOLD[moment.state].format(whose=whose, error=stream.error_text)
+            what = texts[moment.state].format(whose=whose, error=stream.error_text)
             yield Line(moment.at_ms, who, what)
 
 

@@ -37,6 +37,8 @@ def test_demo_records_what_was_said(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert run.wait_exit(60) == 0, run.output
     assert "FAILED" not in run.output
     assert re.search(r"\d s  stream caller-only  IS RECORDING Ann's voice\n", run.output)
+    assert re.search(r"over TLSv1\.[23] \(certificate checked: ca/ca\.pem ", run.output)
+    assert re.search(r"\d packets of SRTP \(AES_CM_\w+\), 0 not genuine, 0 in clear", run.output)
     assert re.search(r"stereo\.wav right holds Bob's voice .*Bob (1\.0|0\.99)", run.output)
     assert run.output.splitlines()[-1].startswith("demo: everything is as it should be, after ")
     output = tmp_path / "demo-output"
@@ -57,6 +59,7 @@ def test_demo_that_is_kept_stays_until_interrupted(
         stack = int((folder / "state" / "lock").read_text())
         assert is_alive(stack)
         assert f"siprec call list --all --state {folder}/state" in run.output
+        assert "siprec stream start CALL --connector Secure " in run.output
         run.signal(signal.SIGINT)
         assert run.wait_exit() == 0, run.output
         wait_until(lambda: not is_alive(stack))

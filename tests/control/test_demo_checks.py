@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from siprec_control.demo_checks import Recording, Sent, check_caller_only, check_whole, report
+from siprec_control.demo_checks import (
+    Recording,
+    Sent,
+    check_caller_only,
+    check_secured,
+    check_whole,
+    report,
+)
 from siprec_control.demo_voices import CALLEE, CALLER, RATE_HZ, DemoFailed, Voice
 from tests.control.test_demo_match import ANN, BOB
 
@@ -178,6 +185,44 @@ def test_what_the_recorder_complains_of_fails(change: Change, whole: Recording) 
     change(summary)
     (whole.folder / "summary.json").write_text(json.dumps(summary))
     assert len(failed(Recording.read("whole", whole.folder))) == 1
+
+
+SECURED = {
+    "profile": "RTP/SAVP",
+    "suite": "AES_CM_128_HMAC_SHA1_80",
+    "authenticated_packets": 60,
+    "failed_packets": 0,
+    "clear_packets": 0,
+    "replayed_packets": 0,
+    "clear_rtcp_packets": 0,
+}
+TLS = {"transport": "TLS", "tls_version": "TLSv1.3"}
+PLAIN = {"transport": "TCP", "tls_version": None}
+
+
+def secured(part: Recording, srtp: object, verified: object = TLS) -> list[bool]:
+    """Tell which checks hold of a recording with an `srtp` of its label."""
+    summary = {**part.summary, "verified": verified}
+    summary["labels"]["1"]["srtp"] = srtp
+    again = Recording(name=part.name, folder=part.folder, summary=summary)
+    return [check.holds for check in check_secured(again, "ca.pem")]
+
+
+def test_recording_over_tls_with_srtp_passes(part: Recording) -> None:
+    assert secured(part, SECURED) == [True, True]
+
+
+@pytest.mark.parametrize("count", ["failed", "clear", "replayed", "clear_rtcp"])
+def test_packet_that_is_not_secured_fails(count: str, part: Recording) -> None:
+    assert secured(part, SECURED | {f"{count}_packets": 1}) == [True, False]
+
+
+def test_packets_that_are_missing_from_srtp_fail(part: Recording) -> None:
+    assert secured(part, SECURED | {"authenticated_packets": 59}) == [True, False]
+
+
+def test_recording_in_clear_fails(part: Recording) -> None:
+    assert secured(part, None, PLAIN) == [False, False]
 
 
 def test_missing_voice_fails(whole: Recording) -> None:

@@ -58,7 +58,7 @@ def test_wait_without_an_answer_says_so() -> None:
 
 def test_sites_have_ports_of_their_own(tmp_path: Path) -> None:
     one, two = Site(tmp_path / "one"), Site(tmp_path / "two")
-    assert len({one.sip, one.src, one.callee}) == 3
+    assert len({one.sip, one.src, one.src_tls, one.callee}) == 4
     one.stop()
     two.stop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -65,5 +65,15 @@ def test_failure_is_told_with_its_reason(tmp_path: Path) -> None:
     assert story[-1].endswith("call        ends: media-gone")
 
 
+def test_secure_recorder_is_told_of_as_such(tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    events.write_text("")
+    secure = stream((10, StreamState.INVITING), (20, StreamState.CONNECTING))
+    leg = replace(secure.legs[0], srs="sip:127.0.0.1:5061;secure=true")
+    _, invited, agreed, *_ = tell(TALKED, [replace(secure, legs=(leg,))], events)
+    assert invited.endswith("Kamailio invites the recorder over TLS, with keys")
+    assert agreed.endswith("as SRTP")
+
+
 def test_iso_times_become_milliseconds() -> None:
     assert to_ms("2023-11-14T22:13:20.123Z") == 1_700_000_000_123
