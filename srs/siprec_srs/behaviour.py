@@ -50,6 +50,7 @@ class Behaviour:
 
     port_zero: index of the m-line to refuse, -1 for none, None for all.
     capacity: how many sessions at once, 0 for any number. die_on: the file that kills us.
+    keys: the file that gets the keys of SRTP, for tests that look for them elsewhere.
     """
 
     out: Path
@@ -83,6 +84,7 @@ class Behaviour:
     tls: TlsPolicy | None = None
     capacity: int = 0
     die_on: Path | None = None
+    keys: Path | None = None
 
     def refuses_line(self, index: int) -> bool:
         """Tell whether the m-line of this index is to be answered with port 0."""

@@ -53,6 +53,8 @@ def _serve(argv: Sequence[str]) -> None:
     args = server_parser().parse_args(argv)
     host, port = read_host_port("--listen", args.listen)
     behaviour, ports = read_behaviour(args), read_port_pairs(args.rtp_ports)
+    if behaviour.keys is not None:
+        behaviour.keys.touch(mode=0o600)
     _allow_many_sockets()
     asyncio.run(run(Server(behaviour, ports), host, port))
 

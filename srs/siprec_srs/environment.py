@@ -12,6 +12,7 @@ from typing import Any
 
 from siprec_srs.behaviour import Behaviour
 from siprec_srs.ports import PortPairs
+from siprec_srs.sdes import secrets_in
 from siprec_srs.summary import iso
 from siprec_srs.transaction import ClientTransaction, Timer, TransactionTable
 from siprec_srs.transport import Endpoint
@@ -52,6 +53,14 @@ class Environment:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def keep_keys(self, data: bytes) -> None:
+        """Add the keys of SRTP in a message to the file of --keys, which only we may read."""
+        found = secrets_in(data) if self.behaviour.keys is not None else []
+        if self.behaviour.keys is not None and found:
+            descriptor = os.open(self.behaviour.keys, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            with open(descriptor, "w", encoding="ascii", errors="replace") as file:
+                file.writelines(f"{key}\n" for key in found)
 
     def tell(self, event: str, call_id: str, **more: object) -> None:
         """Say what happened: a line for people on stderr, a JSON line on stdout with --events."""

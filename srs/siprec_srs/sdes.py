@@ -10,7 +10,7 @@ from siprec_srs.suites import SUITES, Suite
 
 _CRYPTO = re.compile(r"(\d{1,9})[ \t]+(\S+)[ \t]+(\S+)((?:[ \t]+\S+)*)[ \t]*", re.ASCII)
 _INLINE = re.compile(r"inline:([A-Za-z0-9+/]+={0,2})(\|[^|]*)?(\|[^|]*)?", re.ASCII)
-_SECRET = re.compile(rb"(a=crypto:[^\r\n]*?inline:)[^\r\n|; ]+")
+_SECRET = re.compile(rb"(a=crypto:[^\r\n]*?inline:)([^\r\n|; ]+)")
 # It has a suite of its own in every offer of rtpengine that nobody trimmed.
 _WORTHLESS = ("NULL_", "F8_128_")
 
@@ -81,3 +81,8 @@ def write_crypto(tag: str, suite: str, secret: bytes) -> str:
 def hide_secrets(body: bytes) -> bytes:
     """Take the keys out of a session description that is to be kept."""
     return _SECRET.sub(rb"\1(hidden)", body)
+
+
+def secrets_in(body: bytes) -> list[str]:
+    """Give what `hide_secrets` would hide: master keys with their salts, in base64."""
+    return [secret.decode("ascii", "replace") for _, secret in _SECRET.findall(body)]

@@ -84,6 +84,7 @@ class Server:
     def _received(self, data: bytes, flow: Flow) -> None:
         if not data.strip(b"\r\n\0 "):
             return
+        self._environment.keep_keys(data)
         try:
             message = parse(data)
             if isinstance(message, Response):

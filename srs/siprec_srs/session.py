@@ -371,6 +371,7 @@ class Session:
         flow: Flow = transaction.flow
         tag = self.dialog.local_tag if status > 100 else ""
         request = transaction.request
+        self._environment.keep_keys(body)
         transaction.respond(
             reply(request, status, reason, flow=flow, to_tag=tag, extra=extra, body=body)
         )

@@ -99,6 +99,7 @@ def _tls(args: argparse.Namespace) -> TlsPolicy | None:
 
 def _add_srtp(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--suites", default=",".join(SUITES), metavar="LIST", help="we can")
+    group.add_argument("--keys", type=Path, metavar="FILE", help="write SDES keys; for tests only")
     group.add_argument("--dtls-role", choices=("active", "passive"), default="active")
     for name, text in (
         ("answer-avp", "answer RTP/AVP, whatever was offered"),
@@ -229,6 +230,7 @@ def read_behaviour(args: argparse.Namespace) -> Behaviour:
         tls=_tls(args),
         capacity=args.capacity,
         die_on=args.die_on,
+        keys=args.keys,
     )
 
 

@@ -2,6 +2,8 @@
 
 import base64
 import re
+import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -292,6 +294,18 @@ def test_keys_are_not_written_to_disk(start_srs: StartSrs) -> None:
         assert base64.b64encode(secret) not in written
     assert b"inline:(hidden)" in (folder / "sdp-offer.sdp").read_bytes()
     assert b"inline:(hidden)" in (folder / "sdp-answer.sdp").read_bytes()
+
+
+def test_keys_are_written_to_a_file_that_is_asked_for(start_srs: StartSrs, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    srs = start_srs("--keys", str(keys))
+    with SrcClient(srs.address, tcp=True) as src:
+        answer = _establish(src, crypto_line(1, CM_80))
+        used = [secret_of(CM_80)] * 2 + [key for _, _, key in _cryptos(answer)]
+        folder = _end(srs, src)["folder"]
+    assert keys.read_text().split() == [base64.b64encode(key).decode() for key in used]
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert b"inline:(hidden)" in (folder / "sdp-offer.sdp").read_bytes()
 
 
 def test_hidden_secret_leaves_the_rest() -> None:
