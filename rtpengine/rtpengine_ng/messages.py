@@ -142,9 +142,13 @@ def delete_call(call_id: str, from_tag: str) -> Command:
     return {"command": "delete", "call-id": call_id, "from-tag": from_tag, "delete-delay": 0}
 
 
-def query(call_id: str) -> Command:
-    """Ask for the state of one call. Over UDP the reply is lost when it exceeds 64 KiB."""
-    return {"command": "query", "call-id": call_id}
+def query(call_id: str, tag: str) -> Command:
+    """Ask for the state of a party or fork of a call, and of those that it hears.
+
+    Without a tag rtpengine lists all forks that the call ever had, those deleted as well. Over
+    UDP a reply of more than 64 KiB is lost: it would look dead after some 70 forks.
+    """
+    return {"command": "query", "call-id": call_id, "from-tag": tag}
 
 
 def list_calls(limit: int) -> Command:

@@ -6,6 +6,7 @@ import pytest
 
 from rtpengine_ng.client import ask
 from rtpengine_ng.messages import (
+    delete_call,
     list_calls,
     parse_calls,
     subscribe_answer,
@@ -175,6 +176,24 @@ def test_fork_of_a_call_that_is_over_is_released_without_a_fault(
     rig.forks.release(rig.call, STREAM_SID, 1, rig.leg.fork_tag)
     assert rig.next() == e.ForkReleased()
     assert rtpengine.log == faults
+
+
+@daemon
+def test_forks_that_are_released_at_once_are_not_left_behind(
+    rig: Rig, rtpengine: Rtpengine
+) -> None:
+    ports = rtpengine.ports_used()
+    for number in range(50):
+        rig.change(fork_tag=f"fork-{number}")
+        assert rig.stream is not None
+        rig.forks.request(rig.call, rig.stream, rig.leg, Media())
+        rig.forks.release(rig.call, STREAM_SID, 1, rig.leg.fork_tag)
+    rig.loop.until(rig.forks, lambda: rig.forks.next_due_s() is None)
+    assert rig.events[-1] == e.ForkReleased()
+    assert rtpengine.ports_come_to(ports)
+    # An empty tag would keep the call.
+    ask(rig.media.ng, delete_call(rig.media.call_id, rig.call.caller.tag))
+    assert rig.media.call_id not in parse_calls(ask(rig.media.ng, list_calls(50)))
 
 
 @daemon

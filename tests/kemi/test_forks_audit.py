@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from rtpengine_ng.client import ask
+from rtpengine_ng.messages import delete_fork, subscribe_request, unsubscribe
 from siprec import events as e
-from siprec.model import StreamState
+from siprec.model import Side, StreamState
 from siprec_kemi.src import forks as module
 from siprec_kemi.src.forks import SILENT_AUDITS
 from tests.kemi.fork_rig import Rig
@@ -20,6 +22,22 @@ def test_audit_finds_all_well(rig: Rig, recorders: list[RtpEndpoint]) -> None:
     rig.fork(*recorders)
     rig.audit()
     rig.settle()
+    assert (rig.events, rig.ended) == ([], [])
+
+
+def test_audit_of_a_call_that_had_many_forks_is_answered(
+    rig: Rig, recorders: list[RtpEndpoint]
+) -> None:
+    parties = [rig.call.caller.tag, rig.call.party(Side.CALLEE).tag]
+    for number in range(100):
+        tag = f"fork-old-{number}"
+        ask(rig.media.ng, subscribe_request(rig.media.call_id, parties, tag))
+        ask(rig.media.ng, unsubscribe(rig.media.call_id, tag))
+        ask(rig.media.ng, delete_fork(rig.media.call_id, tag))
+    rig.fork(*recorders)
+    for _ in range(SILENT_AUDITS):
+        rig.audit()
+        rig.settle()
     assert (rig.events, rig.ended) == ([], [])
 
 

@@ -42,7 +42,7 @@ def test_ask_gives_the_reply(rtpengine: Rtpengine) -> None:
 
 def test_ask_about_unknown_call_raises_refusal(rtpengine: Rtpengine) -> None:
     with pytest.raises(NgRefused) as caught:
-        ask(rtpengine.ng, query("no-such-call"))
+        ask(rtpengine.ng, query("no-such-call", "a"))
     assert caught.value.unknown_call
 
 
@@ -141,7 +141,7 @@ def test_reply_after_the_deadline_is_not_taken_for_that_of_a_later_request(
     with closing(NgSocket(proxy.address, NgConversation("late"))) as client:
         client.send(ping(), "late", time.monotonic(), deadline_s=0.1)
         (late,) = outcomes_of(client, 1)
-        client.send(query("none"), "next", time.monotonic(), deadline_s=5.0)
+        client.send(query("none", "a"), "next", time.monotonic(), deadline_s=5.0)
         (following,) = outcomes_of(client, 1)
     assert isinstance(late.error, NgTimeout)
     assert following.key == "next"

@@ -41,7 +41,7 @@ def test_delete_ends_the_call_and_all_its_forks(
 ) -> None:
     assert forked.ask("delete", **tags)["result"] == "ok"
     with pytest.raises(NgRefused, match="Unknown call-id"):
-        ask(forked.ng, query(forked.call_id))
+        ask(forked.ng, query(forked.call_id, CALLER))
     assert rtpengine.ports_come_to(0)
 
 

@@ -44,6 +44,13 @@ def answer(call: AnsweredCall, *recorders: RtpEndpoint, fork_tag: str = "fork-1"
     ask(call.ng, subscribe_answer(call.call_id, fork_tag, recorder_answer(*recorders)))
 
 
+def known_tags(call: AnsweredCall, tag: str) -> set[str]:
+    """Give a tag and those it hears, as far as rtpengine knows it."""
+    tags = ask(call.ng, query(call.call_id, tag))["tags"]
+    assert isinstance(tags, dict)
+    return set(tags)
+
+
 def heard_tags(offer: ForkOffer) -> list[str]:
     """Name the party of each m-line, in the order of the SDP."""
     lines = [line for line in offer.sdp.splitlines() if line.startswith("a=label:")]
@@ -153,6 +160,18 @@ def test_ports_come_free_with_the_fork_and_with_the_call(
     assert rtpengine.ports_come_to(0)
 
 
+def test_query_of_a_call_that_had_many_forks_is_answered(call: AnsweredCall) -> None:
+    tags = [f"fork-{number}" for number in range(100)]
+    for tag in tags:
+        request(call, parties(call), tag)
+        ask(call.ng, unsubscribe(call.call_id, tag))
+        ask(call.ng, delete_fork(call.call_id, tag))
+    assert known_tags(call, call.caller.tag) == set(parties(call))
+    assert known_tags(call, tags[0]) == set()
+    request(call, parties(call), "fork-100")
+    assert known_tags(call, "fork-100") == {"fork-100", *parties(call)}
+
+
 def test_list_names_the_call_until_it_is_deleted(rtpengine: Rtpengine, call: AnsweredCall) -> None:
     assert parse_calls(ask(rtpengine.ng, list_calls(10))) == (call.call_id,)
     call.ask("delete")
@@ -167,7 +186,7 @@ def test_fork_of_a_party_that_is_not_there_is_not_used(call: AnsweredCall) -> No
 
 def test_commands_about_an_unknown_call_say_so(rtpengine: Rtpengine) -> None:
     for command in (
-        query("none"),
+        query("none", "a"),
         subscribe_request("none", ["a"], "fork-1"),
         subscribe_answer("none", "fork-1", "v=0\r\nm=audio 9 RTP/AVP 0\r\n"),
         unsubscribe("none", "fork-1"),

@@ -133,7 +133,7 @@ def test_small_commands_have_the_words_of_ng() -> None:
         "call-id": "c1",
         "to-tag": "fork-1",
     }
-    assert messages.query("c1") == {"command": "query", "call-id": "c1"}
+    assert messages.query("c1", "a") == {"command": "query", "call-id": "c1", "from-tag": "a"}
     assert messages.list_calls(5) == {"command": "list", "limit": 5}
     assert messages.ping() == {"command": "ping"}
     assert messages.statistics() == {"command": "statistics"}
@@ -163,7 +163,7 @@ def test_every_command_can_be_encoded() -> None:
         messages.subscribe_answer("c1", "fork-1", SDP),
         messages.unsubscribe("c1", "fork-1"),
         messages.delete_fork("c1", "fork-1"),
-        messages.query("c1"),
+        messages.query("c1", "a"),
         messages.list_calls(1),
         messages.ping(),
         messages.statistics(),

@@ -9,6 +9,7 @@ from typing import Self
 
 from rtpengine_ng.client import ask
 from rtpengine_ng.errors import NgRefused
+from rtpengine_ng.messages import query
 from siprec.model import Alert, Call, Stream, StreamState
 from tests.scenarios.phone import Phone
 from tests.scenarios.polling import poll
@@ -183,7 +184,7 @@ class Stage:
     def is_anchored(self, phone: Phone) -> bool:
         """Tell whether rtpengine knows the phone's call."""
         try:
-            ask(self.stack.ng, {"command": "query", "call-id": phone.call_id}, 2)
+            ask(self.stack.ng, query(phone.call_id, phone.tag), 2)
         except NgRefused:
             return False
         return True

@@ -1,6 +1,7 @@
 """The forks in rtpengine: a stream's commands to NG, and NG's replies as events."""
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from siprec_kemi.src.requests import LABELS
 
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
+# The commands that change a fork.
+_ORDERED = ("subscribe request", "subscribe answer", "unsubscribe", "delete")
 
 # Of an SRS that sends no RTCP this is None; ms since the epoch otherwise.
 LastHeard = int | None
@@ -72,8 +75,7 @@ class _Asked:
     media: "Media | None" = None
     from_tags: tuple[str, ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
-    recording: tuple[tuple[str, int, str], ...] = ()
-    heard: Callable[[int | None], None] | None = None
+    heard: Callable[[LastHeard], None] | None = None
 
 
 class Forks:
@@ -92,6 +94,8 @@ class Forks:
     ) -> None:
         self._sockets: dict[str, NgSocket] = {}
         self._silent_audits: dict[str, int] = {}
+        # What waits behind a command on its way, by fork tag.
+        self._waiting: dict[str, deque[tuple[str, Command, _Asked]]] = {}
         self._stream_of = stream_of
         self._happen = happen
         self._end_call = end_call
@@ -119,27 +123,27 @@ class Forks:
         except ValueError as error:
             self._happen(stream.sid, leg.number, e.ForkRefused(text=str(error)))
             return
-        self._send(call.rtpengine, command, asked)
+        self._order(call.rtpengine, command, asked)
 
     def answer(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Give rtpengine the answer in force."""
         command = subscribe_answer(call.sip_call_id, leg.fork_tag, leg.answer)
         asked = _Asked("subscribe answer", stream.sid, leg.number, leg.fork_tag)
-        self._send(call.rtpengine, command, asked)
+        self._order(call.rtpengine, command, asked)
 
     def release(self, call: Call, stream_sid: str, leg: int, fork_tag: str) -> None:
         """Stop the packets of a fork and free its ports."""
         if call.is_live:
             # Of a call that is gone rtpengine would log it as a fault.
             first = unsubscribe(call.sip_call_id, fork_tag)
-            self._send(call.rtpengine, first, _Asked("unsubscribe", stream_sid, leg, fork_tag))
+            self._order(call.rtpengine, first, _Asked("unsubscribe", stream_sid, leg, fork_tag))
         second = delete_fork(call.sip_call_id, fork_tag)
-        self._send(call.rtpengine, second, _Asked("delete", stream_sid, leg, fork_tag))
+        self._order(call.rtpengine, second, _Asked("delete", stream_sid, leg, fork_tag))
 
     def when_heard(self, call: Call, leg: Leg, heard: Callable[[LastHeard], None]) -> None:
         """Ask when the SRS of a leg last sent RTCP; `heard` is not called without an answer."""
         asked = _Asked("heard", call.sid, leg.number, leg.fork_tag, heard=heard)
-        self._send(call.rtpengine, query(call.sip_call_id), asked)
+        self._send(call.rtpengine, query(call.sip_call_id, leg.fork_tag), asked)
 
     def release_call(self, call: Call) -> None:
         """Let rtpengine forget a call that ended without the proxy's doing so."""
@@ -148,25 +152,46 @@ class Forks:
 
     def audit(self, call: Call, streams: Iterable[Stream]) -> None:
         """Ask whether rtpengine still has the call and the forks that record."""
-        recording = tuple(
-            (stream.sid, leg.number, leg.fork_tag)
-            for stream in streams
-            for leg in stream.legs
-            if leg.state is StreamState.RECORDING
-        )
-        asked = _Asked("query", call.sid, recording=recording)
-        self._send(call.rtpengine, query(call.sip_call_id), asked)
+        first = query(call.sip_call_id, call.caller.tag)
+        self._send(call.rtpengine, first, _Asked("query", call.sid))
+        for stream in streams:
+            for leg in stream.legs:
+                if leg.state is StreamState.RECORDING:
+                    asked = _Asked("query fork", stream.sid, leg.number, leg.fork_tag)
+                    self._send(call.rtpengine, query(call.sip_call_id, leg.fork_tag), asked)
 
     def forget_audits(self, live: Container[str]) -> None:
         """Forget the silent audits of calls that are over."""
         for sid in [sid for sid in self._silent_audits if sid not in live]:
             del self._silent_audits[sid]
 
+    def _order(self, address: str, command: Command, asked: _Asked) -> None:
+        """Send a command that changes a fork, after those before it were answered.
+
+        rtpengine works on several commands at once. An `unsubscribe` that comes after the
+        `delete` leaves an empty tag, and the call does not end with its parties; a request that
+        does leaves a fork that nobody knows.
+        """
+        waiting = self._waiting.get(asked.fork_tag)
+        if waiting is not None:
+            waiting.append((address, command, asked))
+            return
+        self._waiting[asked.fork_tag] = deque()
+        self._send(address, command, asked)
+
+    def _go_on(self, fork_tag: str) -> None:
+        waiting = self._waiting[fork_tag]
+        if waiting:
+            self._send(*waiting.popleft())
+        else:
+            del self._waiting[fork_tag]
+
     def _send(self, address: str, command: Command, asked: _Asked) -> None:
         try:
             socket = self._socket(address)
         except (OSError, ValueError) as error:
-            self._failed(asked, NgProtocolError(f"rtpengine {address!r}: {error}"))
+            fault = NgProtocolError(f"rtpengine {address!r}: {error}")
+            self._take(Outcome(key=asked, error=fault))
             return
         socket.send(command, asked, monotonic_s())
 
@@ -196,25 +221,27 @@ class Forks:
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Turn replies into events."""
         for outcome in outcomes:
-            asked = outcome.key
-            if not isinstance(asked, _Asked):
-                continue
-            if outcome.error is not None:
-                self._failed(asked, outcome.error)
-            else:
-                self._replied(asked, outcome)
+            self._take(outcome)
 
-    def _is_fork_of(self, sid: str, number: int, fork_tag: str) -> bool:
-        stream = self._stream_of(sid)
-        leg = None if stream is None else stream.leg(number)
-        return leg is not None and leg.fork_tag == fork_tag
+    def _take(self, outcome: Outcome) -> None:
+        asked = outcome.key
+        if not isinstance(asked, _Asked):
+            return
+        if outcome.error is not None:
+            self._failed(asked, outcome.error)
+        else:
+            self._replied(asked, outcome)
+        if asked.command in _ORDERED:
+            self._go_on(asked.fork_tag)
 
     def _is_current(self, asked: _Asked) -> bool:
-        return self._is_fork_of(asked.sid, asked.leg, asked.fork_tag)
+        stream = self._stream_of(asked.sid)
+        leg = None if stream is None else stream.leg(asked.leg)
+        return leg is not None and leg.fork_tag == asked.fork_tag
 
     def _replied(self, asked: _Asked, outcome: Outcome) -> None:
         if asked.command == "query":
-            self._audited(asked, outcome)
+            self._silent_audits.pop(asked.sid, None)
             return
         if asked.heard is not None:
             asked.heard(_last_rtcp_ms(outcome.reply, asked.fork_tag))
@@ -226,17 +253,12 @@ class Forks:
                 self._offered(asked, outcome)
             case "subscribe answer":
                 self._happen(asked.sid, asked.leg, e.ForkAnswered())
+            case "query fork":
+                tags = outcome.reply.get("tags")
+                if isinstance(tags, dict) and asked.fork_tag not in tags:
+                    self._happen(asked.sid, asked.leg, e.ForkLost())
             case "delete":
                 self._happen(asked.sid, asked.leg, e.ForkReleased())
-
-    def _audited(self, asked: _Asked, outcome: Outcome) -> None:
-        self._silent_audits.pop(asked.sid, None)
-        tags = outcome.reply.get("tags")
-        if not isinstance(tags, dict):
-            return
-        for sid, number, fork_tag in asked.recording:
-            if fork_tag not in tags and self._is_fork_of(sid, number, fork_tag):
-                self._happen(sid, number, e.ForkLost())
 
     def _audit_failed(self, call_sid: str, *, is_gone: bool) -> None:
         """End a call that rtpengine does not know, or whose rtpengine is gone for good."""
