@@ -14,8 +14,9 @@ from siprec_control.tls_proxies import KAMAILIO, kamailio_listen, tls_command, w
 RTPENGINE = "/usr/bin/rtpengine"
 REDIS_SERVER = "/usr/bin/redis-server"
 
+# At 3 core, tm, rtpengine and app_python3 log whole messages: keys of SRTP, credentials.
 _KAMAILIO_LEVEL = {
-    LogLevel.DEBUG: 3,
+    LogLevel.DEBUG: 2,
     LogLevel.INFO: 2,
     LogLevel.WARNING: 0,
     LogLevel.ERROR: -1,

@@ -98,9 +98,11 @@ def test_log_level_reaches_every_child() -> None:
     assert "warning" in redis_command(Path("/s"), Path("/d"), LogLevel.ERROR)
 
 
-def test_rtpengine_never_logs_sdp_with_keys() -> None:
+def test_level_debug_logs_no_message_with_keys() -> None:
     runtime = replace(RUNTIME, settings=replace(SETTINGS, log=LogSettings(level=LogLevel.DEBUG)))
     assert "--log-level=6" in rtpengine_command(runtime, LAYOUT, Path("/run"))
+    for role in Role:
+        assert "LOG_LEVEL=2" in kamailio_command(role, runtime, LAYOUT, Path("/run"))
 
 
 def test_rtpengine_command() -> None:

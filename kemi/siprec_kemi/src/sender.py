@@ -61,7 +61,7 @@ class Sender:
         """Cancel an INVITE; one that is not ours or is over is left alone."""
         # The transaction of another life of this Kamailio is gone: that is no fault.
         request = {"jsonrpc": "2.0", "method": "tm.cancel", "params": [call_id, str(cseq)], "id": 1}
-        ksr.log("debug", f"{call_id} cancel: {ksr.rpc(json.dumps(request))}")
+        ksr.log("info", f"{call_id} cancel: {ksr.rpc(json.dumps(request))}")
 
     def answer(self, index: int, label: int, answer: Answer, contact: str) -> bool:
         """Answer a suspended request of this Kamailio."""
