@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 
 from siprec.model import Stream, StreamState
+from siprec.settings import LogLevel
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
@@ -20,7 +21,7 @@ EDGES = {"a": "127.0.0.2", "b": "127.0.0.3"}
 class SecureStage(Stage):
     """As `Stage`; `ca` is what its secure recorders are checked against."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, log_level: LogLevel = LogLevel.INFO) -> None:
         self.ca = TrialCa(folder / "ca", "--days", "90")
         self._ports = PortBlock(10)
         self.edge_port = self._ports.take()
@@ -35,6 +36,7 @@ class SecureStage(Stage):
             },
             # As many streams as a test likes.
             "limits": {"tracks_per_call": 40},
+            "log": {"level": log_level.value},
         }
         for name, host in EDGES.items():
             settings[f"edges.{name}"] = self._edge(host)

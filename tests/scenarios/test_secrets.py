@@ -1,11 +1,17 @@
-"""Secrets of a connector that is used all day: whoever looks finds them nowhere.
+"""Secrets of connectors, and keys of SRTP, of a busy day: whoever looks finds them nowhere.
 
-They are looked for in what Redis is told (MONITOR), holds and writes to its files, in all logs, in
-the state folder, and in what every command prints. rtpengine's own memory is not ours to search.
+They are looked for in what Redis is told (MONITOR), holds and writes to its files, in all logs at
+level debug, in the state folder, and in what every command prints. rtpengine's own memory is not
+ours to search. Recorders write down the keys that they see, elsewhere.
 """
 
+import io
+import os
+import re
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,20 +19,28 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from siprec.model import Connector, Srs
-from siprec.sids import call_sid_of
+from siprec.model import Stream
+from siprec.settings import LogLevel
+from siprec.sids import SHARDS, call_sid_of
+from siprec.store import StoreUnavailable
 from siprec.vault import read_keys
-from tests.scenarios.phone import answer, hang_up
+from siprec_control import cli
+from tests.scenarios.phone import Phone, answer, hang_up
+from tests.scenarios.polling import poll
+from tests.scenarios.secure_phone import SUITE
+from tests.scenarios.secure_stage import SecureStage
+from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stack import Stack
-from tests.scenarios.stage import RECORD, Stage, dial
+from tests.scenarios.stage import dial
+from tests.scenarios.talk import Talk
 
 pytestmark = pytest.mark.daemon
 
 CREDENTIAL = "credential-8Qe1vXkTz5"
 PASSWORD = "pässword-Zt7Lw2RmYc"
-PRIVATE_KEY = "private-key-Hd4Nb9GqSf"
-# As they stand, and as JSON and Redis would escape them.
-SECRETS = (CREDENTIAL, "ssword-Zt7Lw2RmYc", PRIVATE_KEY)
+# JSON and Redis would write its first letters in other ways.
+END_OF_PASSWORD = "ssword-Zt7Lw2RmYc"
+KEY = re.compile(r"inline:([A-Za-z0-9+/=]{20,})")
 END = "the test ends here"
 
 
@@ -73,12 +87,13 @@ class Watched:
 
     def printed(self, *commands: str) -> str:
         """Give all that commands print, for people and as JSON, errors included."""
-        texts: list[str] = []
-        for command in commands:
-            for more in ((), ("--json",)):
-                done = self.stack.cli(*command.split(), *more)
-                texts += [done.stdout, done.stderr]
-        return "\n".join(texts)
+        where = ["--config", str(self.stack.config), "--state", str(self.stack.state)]
+        printed = io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            for command in commands:
+                for more in ((), ("--json",)):
+                    cli.main([*command.split(), *more, *where])
+        return printed.getvalue()
 
     def stored(self) -> str:
         """Give the values of all keys in Redis."""
@@ -104,13 +119,13 @@ class Watched:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with Stage(tmp_path) as stage:
+def stage(tmp_path: Path) -> Iterator[SecureStage]:
+    with SecureStage(tmp_path, log_level=LogLevel.DEBUG) as stage:
         yield stage
 
 
 @pytest.fixture
-def watched(stage: Stage) -> Iterator[Watched]:
+def watched(stage: SecureStage) -> Iterator[Watched]:
     url = stage.stack.runtime.settings.redis.url
     assert url
     with Redis.from_url(url, decode_responses=True, encoding_errors="replace") as redis:
@@ -119,68 +134,131 @@ def watched(stage: Stage) -> Iterator[Watched]:
         monitor.end()
 
 
-def put_connectors(stage: Stage) -> None:
-    """Set the connector of the calls, and one with the key of a client certificate."""
-    account = stage.stack.runtime.settings.account.sid
-    assert account
-    default = Connector(
-        account_sid=account,
-        name="Default",
-        srs=(Srs(uri=stage.srs.uri),),
-        credential_header="X-Key",
-        credential_value=CREDENTIAL,
-        digest_user="us",
-        digest_password=PASSWORD,
-    )
-    stage.stack.store.put_connector(default)
-    other = Connector(account_sid=account, name="Other", srs=default.srs, tls_key=PRIVATE_KEY)
-    stage.stack.store.put_connector(other)
-    assert stage.stack.store.connectors(account) == [default, other]
+class Guarded:
+    """Recorders that want every secret there is, their connectors, and the keys that they saw."""
+
+    def __init__(self, stage: SecureStage, folder: Path) -> None:
+        self._stage = stage
+        self._folder = folder
+        self._keys = folder / "keys"
+        self.good = self._recorder("--digest-all", "--reinvite-after", "0.2")
+        self.careless = self._recorder("--answer-avp")
+        by_tls = [*self._login(), *stage.ca.trust(), *stage.ca.login()]
+        by_tcp = [*self._login(), "--keys-in-clear"]
+        self.starts = [
+            stage.connect(self.good.secure_uri, options=by_tls),
+            stage.connect(f"{self.good.uri};secure=true;transport=tcp", options=by_tcp),
+            stage.connect(self.careless.secure_uri, options=by_tls),
+        ]
+
+    def _recorder(self, *switches: str) -> ReferenceSrs:
+        who = ["--digest", f"us:{PASSWORD}", "--require-header", f"X-Key:{CREDENTIAL}"]
+        client = ["--tls-client-ca", self._stage.ca.file("ca.pem")]
+        return self._stage.secure_recorder(*who, *client, "--keys", str(self._keys), *switches)
+
+    def _login(self) -> list[str]:
+        header = ["--credential-header", "X-Key", "--digest-user", "us"]
+        credential = ["--credential-file", self._file("credential", CREDENTIAL)]
+        password = ["--digest-password-file", self._file("password", PASSWORD)]
+        # With one suite, that of the phones, recorders would get the keys of the call.
+        return [*header, *credential, *password, "--suites", f"{SUITE},AEAD_AES_256_GCM"]
+
+    def _file(self, name: str, text: str) -> str:
+        path = self._folder / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def secrets(self) -> list[str]:
+        """List what the connectors hold; of the client's key each line."""
+        lines = Path(self._stage.ca.file("client.key")).read_text().splitlines()
+        return [CREDENTIAL, END_OF_PASSWORD, *(line for line in lines if "-----" not in line)]
+
+    def keys(self) -> set[str]:
+        """Give the keys of SRTP that came to the recorders, or were theirs."""
+        return set(self._keys.read_text().split())
 
 
-def record_call(stage: Stage) -> str:
-    """Let a call be recorded from its answer to its end; give the stream's sid."""
-    caller, callee = stage.pair()
-    caller.invite(stage.number(RECORD, dial(callee)))
-    answer(caller, callee)
-    stream = stage.wait_recording(caller)
-    hang_up(caller, callee)
-    stage.wait_recorded(caller)
-    return stream.sid
+def keys_in(*texts: str) -> set[str]:
+    """Give the keys of SRTP in SDPs."""
+    return {key for text in texts for key in KEY.findall(text)}
+
+
+def wait_states(stage: SecureStage, caller: Phone, *states: str) -> list[Stream]:
+    """Wait until the streams of a call, oldest first, are in these states."""
+
+    def reached() -> list[Stream] | None:
+        with suppress(StoreUnavailable):
+            streams = stage.streams(caller)[::-1]
+            if [stream.state.value for stream in streams] == list(states):
+                return streams
+        return None
+
+    streams = poll(reached, 30, why=lambda: f"{stage.streams(caller)}\n{stage.stack.log}")
+    assert streams is not None
+    return streams
+
+
+def reinvited(session: Session) -> int | None:
+    """Give the status of the answer to the recorder's re-INVITE, which repeats its key."""
+    sent = [entry for entry in session.summary["sent_requests"] if entry["method"] == "INVITE"]
+    return sent[0]["status"] if sent else None
+
+
+def restart_src(stack: Stack) -> None:
+    """Kill the recording client, and wait until another has taken over."""
+    old = stack.pids("src")
+    for pid in old:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    poll(lambda: (new := stack.pids("src")) and new[0] != old[0])
+    poll(lambda: stack.store.leased_shards() == SHARDS, 30)
 
 
 def rotate(watched: Watched) -> str:
-    """Change the key, and remove the old one as soon as nothing needs it; give what is printed."""
-    texts = [watched.stack.cli("secrets", "rotate").stdout]
-    dropped = watched.stack.cli("secrets", "rotate", "--drop-old")
-    assert dropped.stdout.startswith("dropped: ")
-    return "\n".join([*texts, dropped.stdout])
+    """Seal with a new key, keep the old one as long as it is needed; give what is printed."""
+    done = watched.stack.cli("secrets", "rotate")
+    kept = watched.stack.cli("secrets", "rotate", "--drop-old", code=1)
+    assert ":call:CA" in kept.stderr
+    return done.stdout + done.stderr + kept.stdout + kept.stderr
 
 
-def commands(stream_sid: str) -> list[str]:
+def commands(streams: list[Stream]) -> list[str]:
     """List the commands that show something."""
     return [
         "connector list",
-        "connector show Default",
-        "connector show Other",
+        *(f"connector show {stream.order.name}" for stream in streams),
         "number list",
         "call list --all",
-        f"call show {call_sid_of(stream_sid)}",
+        f"call show {call_sid_of(streams[0].sid)}",
         "stream list",
-        f"stream show {stream_sid}",
+        *(f"stream show {stream.sid}" for stream in streams),
         "alert list",
         "secrets show",
     ]
 
 
-def test_secrets_of_connectors_stand_nowhere_in_clear(stage: Stage, watched: Watched) -> None:
-    keys = read_keys(watched.key_file)
-    put_connectors(stage)
-    sids = [record_call(stage)]
-    printed = rotate(watched)
-    keys += read_keys(watched.key_file)
-    sids.append(record_call(stage))
-    printed += watched.printed(*commands(sids[-1]))
+def test_secrets_stand_nowhere_in_clear(
+    stage: SecureStage, watched: Watched, tmp_path: Path
+) -> None:
+    guarded = Guarded(stage, tmp_path)
+    caller, callee = stage.secure_phone("alice"), stage.secure_phone("bob")
+    caller.invite(stage.number(*guarded.starts, dial(callee)))
+    messages = answer(caller, callee)
+    sealing = read_keys(watched.key_file)
+    with Talk(caller, callee) as talking:
+        wait_states(stage, caller, "recording", "recording", "failed")
+        guarded.good.wait_for(lambda found: [reinvited(session) for session in found] == [200] * 2)
+        printed = rotate(watched)
+        restart_src(stage.stack)
+        talking.go_on()
+    assert talking.lost == ([], [])
+    hang_up(caller, callee)
+    streams = wait_states(stage, caller, "stopped", "stopped", "failed")
+    for stream in streams[:2]:
+        session = stage.wait_session(stream, guarded.good)
+        assert (session.ended_by, session.problems) == ("src-bye", [])
+    stage.wait_call_over(caller)
+    printed += watched.printed(*commands(streams))
     places = {
         "MONITOR": watched.monitor.end(),
         "Redis": watched.stored(),
@@ -189,15 +267,19 @@ def test_secrets_of_connectors_stand_nowhere_in_clear(stage: Stage, watched: Wat
         "commands": printed,
         "runtime.json": (stage.stack.state / "runtime.json").read_text(),
     }
-    secrets = [*SECRETS, *(key.text for key in keys)]
-    assert len(secrets) == 5
+    call = keys_in(caller.sdp(), callee.sdp(), *(message.body for message in messages))
+    sealing += read_keys(watched.key_file)
+    secrets = {*guarded.secrets(), *guarded.keys(), *call, *(key.text for key in sealing)}
     found = [
         (name, secret) for name, text in places.items() for secret in secrets if secret in text
     ]
     assert found == []
-    # Those who look in the wrong place find nothing, either.
+    # Those who look for them with the wrong eyes find nothing, either.
+    kept = keys_in(*(leg.answer for stream in streams[:2] for leg in stream.legs))
+    assert kept
+    assert kept <= guarded.keys()
+    assert len(guarded.keys() - call) == 10
     assert all("sealed:1:" in places[name] for name in ("MONITOR", "Redis", "files"))
-    assert all(
-        sid in places[name] for sid in sids for name in ("MONITOR", "Redis", "files", "logs")
-    )
-    assert sids[-1] in printed
+    sids = [stream.sid for stream in streams]
+    readable = ("MONITOR", "Redis", "files", "logs", "commands")
+    assert all(sid in places[name] for sid in sids for name in readable)
