@@ -10,6 +10,7 @@ from typing import Any
 
 from siprec import events as e
 from siprec import leg_end as end
+from siprec import leg_pause as pause
 from siprec import leg_setup as setup
 from siprec.leg_end import At, LegOutcome
 from siprec.model import Leg, StreamState
@@ -64,6 +65,8 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsReanswered=Transition(setup.reanswered, (S.CONNECTING, S.STOPPING)),
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
+        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.disagreed, (S.STOPPING,)),
         DeadlinePassed=Transition(setup.connect_deadline, (S.STOPPING,)),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
@@ -75,14 +78,18 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
         SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
+        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.disagreed, (S.STOPPING,)),
+        ForkAnswered=Transition(pause.gate_set, ()),
+        Paused=Transition(pause.wish, ()),
+        Resumed=Transition(pause.wish, ()),
         ForkLost=Transition(setup.fork_lost, (S.STOPPING,)),
         ForkAnswerRefused=Transition(setup.answer_refused, (S.STOPPING,)),
-        DeadlinePassed=Transition(end.ask_after, ()),
+        DeadlinePassed=Transition(pause.due, ()),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
         CallReoffered=Transition(setup.answer_again, ()),
-        # A re-offer may have been saved and its replay not sent.
-        OwnerChanged=Transition(setup.answer_again, ()),
+        OwnerChanged=Transition(pause.ask_again, ()),
     ),
     S.CANCELLING: _row(
         SrsAnswered=Transition(end.answered_while_cancelling, (S.STOPPING,)),
