@@ -6,7 +6,7 @@ our sids, so that they stay the same for the life of the call, in whatever proce
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -35,8 +35,11 @@ def complete(
     labels: Mapping[Side, str],
     parameters: tuple[tuple[str, str], ...],
     now_ms: int,
+    muted: Collection[str] = (),
 ) -> bytes:
     """Write the full snapshot that goes with the SDP offer that defines `labels`.
+
+    Nobody sends or receives what is `muted`, by label (RFC 7865 §6.8.1).
 
     `labels` has one `a=label` value for each recorded side; `now_ms` is when the recording
     associates. `parameters` go into an element of our own namespace, at the end.
@@ -58,7 +61,8 @@ def complete(
             root, "stream", stream_id=_stream_id(call, stream, side), session_id=session_id
         )
         _child(media, "label", labels[side])
-    _associate(root, call, stream, labels, "associate-time", began_ms, now_ms)
+    heard = {side: label for side, label in labels.items() if label not in muted}
+    _associate(root, call, stream, heard, "associate-time", began_ms, now_ms)
     if parameters:
         _parameters(root, parameters)
     return _write(root)

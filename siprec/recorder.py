@@ -125,6 +125,8 @@ class Recorder:
                 self._start_ordered(shard, entry, choose, now_ms)
             case i.StopOrdered():
                 self._stop_ordered(shard, entry, now_ms)
+            case i.PauseOrdered():
+                self._pause_ordered(shard, entry, now_ms)
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
                 about = About(account_sid=account_sid, call_sid=sid)
                 self._alert(shard, about, UNREACHABLE, text, now_ms)
@@ -280,17 +282,29 @@ class Recorder:
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
+        self._order(shard, entry.request_id, entry.stream_sid, "stopping", e.Stopped(), now_ms)
+
+    def _pause_ordered(self, shard: int, entry: i.PauseOrdered, now_ms: int) -> None:
+        sides = entry.track.sides
+        event = e.Resumed(sides=sides) if entry.is_resumed else e.Paused(sides=sides)
+        text = "resuming" if entry.is_resumed else "pausing"
+        self._order(shard, entry.request_id, entry.stream_sid, text, event, now_ms)
+
+    def _order(
+        self, shard: int, request_id: str, stream_sid: str, text: str, event: e.Event, now_ms: int
+    ) -> None:
+        """Let an order happen to a stream, and say so to who asked."""
         try:
-            stream = self.stream(entry.stream_sid)
+            stream = self.stream(stream_sid)
         except SidError:
             stream = None
         if stream is None:
-            text = f"no stream {entry.stream_sid} on a live call"
-            verdict = Verdict(accepted=False, code=NO_SUCH_STREAM, text=text)
+            why = f"no stream {stream_sid} on a live call"
+            verdict = Verdict(accepted=False, code=NO_SUCH_STREAM, text=why)
         else:
-            verdict = Verdict(accepted=True, text="stopping", stream_sid=stream.sid)
-            self.happen(stream.sid, e.Stopped(), now_ms)
-        self._changes.verdicts.append((shard, entry.request_id, verdict))
+            verdict = Verdict(accepted=True, text=text, stream_sid=stream.sid)
+            self.happen(stream.sid, event, now_ms)
+        self._changes.verdicts.append((shard, request_id, verdict))
 
     def _start(
         self, file: CallFile, order: StreamOrder, choice: Choice | None, now_ms: int

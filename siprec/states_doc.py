@@ -18,6 +18,8 @@ MEANING: dict[StreamState, str] = {
     f"it gets {CONNECT_MS / 1000:g} s.",
     S.RECORDING: "Media flows to the SRS. The call, the SRS, rtpengine or a person ends it; "
     "OPTIONS in the dialog ask every `options_s` whether the SRS still knows it.",
+    S.PAUSED: "Of a stream only: its legs are in `recording`, and rtpengine sends nothing of any "
+    "side to any SRS.",
     S.CANCELLING: "Stopped before the SRS answered: CANCEL is sent, its final reply is awaited "
     f"for {CANCEL_MS / 1000:g} s.",
     S.STOPPING: "The fork is being released and BYE waits for its reply, "

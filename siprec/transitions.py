@@ -106,6 +106,8 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         DeadlinePassed=Transition(end.give_up_waiting, (S.STOPPED, S.FAILED)),
         OwnerChanged=Transition(end.finish_again, (S.STOPPING,)),
     ),
+    # Of streams only: their legs are in `recording`.
+    S.PAUSED: _row(),
     S.STOPPED: _row(),
     S.FAILED: _row(),
 }

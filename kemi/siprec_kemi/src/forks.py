@@ -21,11 +21,10 @@ from rtpengine_ng.messages import (
 from siprec import events as e
 from siprec.errors import ForkError
 from siprec.model import Call, Connector, Digits, Keying, Leg, Stream, StreamState
-from siprec.sdp import Profile, compose_offer
+from siprec.sdp import Profile, compose_offer, gated_answer
 from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
-from siprec_kemi.src.requests import LABELS
 
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
@@ -101,7 +100,7 @@ class Forks:
 
     def request(self, call: Call, stream: Stream, leg: Leg, media: Media) -> None:
         """Ask for a fork of the recorded parties, in the order of the m-lines to be."""
-        sides = tuple((call.party(s).tag, LABELS[s]) for s in stream.order.track.sides)
+        sides = tuple((call.party(s).tag, s.label) for s in stream.order.track.sides)
         from_tags = tuple(tag for tag, _ in sides)
         tag = leg.fork_tag
         asked = _Asked("subscribe request", stream.sid, leg.number, tag, media, from_tags, sides)
@@ -123,7 +122,8 @@ class Forks:
 
     def answer(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Give rtpengine the answer in force."""
-        command = subscribe_answer(call.sip_call_id, leg.fork_tag, leg.answer)
+        sdp = leg.answer if leg.offer is None else gated_answer(leg.offer, leg.answer, leg.gated)
+        command = subscribe_answer(call.sip_call_id, leg.fork_tag, sdp)
         asked = _Asked("subscribe answer", stream.sid, leg.number, leg.fork_tag)
         self._send(call.rtpengine, command, asked)
 
