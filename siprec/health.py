@@ -41,6 +41,11 @@ class SrsHealth:
     answered_ms: int = 0
     certificate_until_ms: int | None = None
 
+    @property
+    def back_ms(self) -> int:
+        """Give since when the SRS answers; 0 when it does not, or nobody knows."""
+        return self.since_ms if self.reachable else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsLoad:
@@ -117,23 +122,24 @@ def is_warning_due(before: SrsHealth, after: SrsHealth) -> bool:
 # The circuit breaker of one controller for one SRS
 
 
-def circuit_at(load: SrsLoad, now_ms: int, answered_ms: int = 0) -> Circuit:
+def circuit_at(load: SrsLoad, now_ms: int, back_ms: int = 0) -> Circuit:
     """Give the circuit as it is now: an open one is half-open after OPEN_MS.
 
-    So it is when the SRS answered a health check (`answered_ms`) after it had opened.
+    So it is when the SRS came back (`SrsHealth.back_ms`) after it had opened. That one which
+    refuses recordings answers health checks all the time says nothing.
     """
     if load.circuit is not Circuit.OPEN:
         return load.circuit
-    is_over = now_ms - load.opened_ms >= OPEN_MS or answered_ms > load.opened_ms
+    is_over = now_ms - load.opened_ms >= OPEN_MS or back_ms > load.opened_ms
     return Circuit.HALF_OPEN if is_over else Circuit.OPEN
 
 
-def failed(load: SrsLoad, text: str, now_ms: int, threshold: int, answered_ms: int = 0) -> SrsLoad:
+def failed(load: SrsLoad, text: str, now_ms: int, threshold: int, back_ms: int = 0) -> SrsLoad:
     """Count a call that the SRS failed; open the circuit at `threshold`, or after a trial.
 
     A failure while it is open is a last resort that failed: it does not hold it open for longer.
     """
-    circuit = circuit_at(load, now_ms, answered_ms)
+    circuit = circuit_at(load, now_ms, back_ms)
     failures = load.failures + 1
     if circuit is Circuit.OPEN:
         return replace(load, failures=failures, text=text)
@@ -147,7 +153,7 @@ def succeeded(load: SrsLoad) -> SrsLoad:
     return replace(load, circuit=Circuit.CLOSED, failures=0, opened_ms=0, text="")
 
 
-def try_call(load: SrsLoad, now_ms: int, answered_ms: int = 0) -> SrsLoad | None:
+def try_call(load: SrsLoad, now_ms: int, back_ms: int = 0) -> SrsLoad | None:
     """Give the load with one call more on its way; None when the circuit lets none through.
 
     A half-open circuit lets one through, and the next when that one neither succeeded nor
@@ -158,7 +164,7 @@ def try_call(load: SrsLoad, now_ms: int, answered_ms: int = 0) -> SrsLoad | None
     if load.circuit is Circuit.HALF_OPEN:
         is_underway = now_ms - load.opened_ms < TRIAL_MS
     else:
-        is_underway = circuit_at(load, now_ms, answered_ms) is Circuit.OPEN
+        is_underway = circuit_at(load, now_ms, back_ms) is Circuit.OPEN
     if is_underway:
         return None
     return replace(load, circuit=Circuit.HALF_OPEN, opened_ms=now_ms)
@@ -185,8 +191,8 @@ def is_alive(health: SrsHealth | None, views: Collection[SrsLoad], now_ms: int) 
     """Tell whether nothing says that the SRS is dead; one that nobody knows counts as alive."""
     if health is not None and health.reachable is False:
         return False
-    answered_ms = health.answered_ms if health is not None else 0
-    circuits = [circuit_at(view, now_ms, answered_ms) for view in views]
+    back_ms = health.back_ms if health is not None else 0
+    circuits = [circuit_at(view, now_ms, back_ms) for view in views]
     return not circuits or any(circuit is not Circuit.OPEN for circuit in circuits)
 
 

@@ -157,10 +157,10 @@ def test_trial_that_fails_opens_the_circuit_again(store: Store) -> None:
     assert node.pools.candidates(SPARE, later_ms + OPEN_MS - 1) == (B, A)
 
 
-def test_answer_to_a_health_check_lets_a_trial_through_at_once(store: Store) -> None:
+def test_srs_that_comes_back_is_tried_at_once(store: Store) -> None:
     node = Node(store)
     node.open_circuit(A, NOW_MS)
-    store.put_health(SrsHealth(key=KEY_A, reachable=True, answered_ms=NOW_MS + 1))
+    store.put_health(SrsHealth(key=KEY_A, reachable=True, since_ms=NOW_MS + 1))
     assert node.pools.candidates(SPARE, NOW_MS + 2) == (A, B)
     assert node.pools.candidates(SPARE, NOW_MS + 2) == (B, A)
 

@@ -59,6 +59,11 @@ class SecureStage(Stage):
         finally:
             self._ports.close()
 
+    def free_ports(self, count: int) -> list[int]:
+        """Give ports in a row that nobody else uses."""
+        first, last = self._ports.take_range(count)
+        return list(range(first, last + 1))
+
     def secure_recorder(self, *switches: str, certificate: str = "server") -> ReferenceSrs:
         """Start an SRS that listens on TLS, with a certificate of the CA's folder."""
         return self.recorder_alone(*self.ca.listen(certificate), *switches)

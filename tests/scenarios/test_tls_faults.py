@@ -30,8 +30,10 @@ def line(srs: ReferenceSrs) -> Iterator[BreakableTcp]:
         yield line
 
 
-def secure(line: BreakableTcp) -> str:
-    return f"sip:recorder@{line.address};secure=true"
+def connect(stage: SecureStage, line: BreakableTcp, *options: str) -> str:
+    """Set a connector that goes through a line. Nobody asks after that when the line is gone."""
+    uri = f"sip:recorder@{line.address};secure=true"
+    return stage.secure_connector(uri, options=["--options-s", "0", *options])
 
 
 def ends_well(stage: SecureStage, caller: Phone, srs: ReferenceSrs, talking: Talk) -> None:
@@ -97,7 +99,7 @@ def test_connection_is_cut_and_the_recording_goes_on_to_its_bye(
     any_secure_stage: SecureStage, srs: ReferenceSrs, line: BreakableTcp
 ) -> None:
     stage = any_secure_stage
-    start = stage.secure_connector(secure(line))
+    start = connect(stage, line)
     caller, callee = stage.begin(start)
     with Talk(caller, callee) as talking:
         stage.wait_recording(caller)
@@ -111,7 +113,7 @@ def test_connection_is_cut_between_calls_and_the_next_one_is_recorded(
     any_secure_stage: SecureStage, srs: ReferenceSrs, line: BreakableTcp
 ) -> None:
     stage = any_secure_stage
-    start = stage.secure_connector(secure(line))
+    start = connect(stage, line)
     for _ in range(3):
         stage.record([start], [srs])
         line.cut()
@@ -125,7 +127,7 @@ def test_recorder_that_hangs_up_when_its_connection_is_gone_is_heard(
     # It opens a connection of its own, and checks ours by this CA.
     srs = stage.secure_recorder("--tls-client-ca", ca.file("ca.pem"), "--hang-up-after", "0.5")
     with BreakableTcp(srs.tls_address) as line:
-        start = stage.secure_connector(secure(line), options=ca.login())
+        start = connect(stage, line, *ca.login())
         caller, callee = stage.begin(start)
         with Talk(caller, callee) as talking:
             stage.wait_recording(caller)

@@ -131,9 +131,9 @@ def test_open_circuit_is_half_open_after_its_time(after_ms: int, circuit: Circui
     assert circuit_at(_opened(), NOW_MS + after_ms) is circuit
 
 
-def test_answer_to_a_check_after_it_opened_makes_it_half_open_at_once() -> None:
-    assert circuit_at(_opened(), NOW_MS + 2, answered_ms=NOW_MS) is Circuit.OPEN
-    assert circuit_at(_opened(), NOW_MS + 2, answered_ms=NOW_MS + 1) is Circuit.HALF_OPEN
+def test_srs_that_comes_back_after_it_opened_makes_it_half_open_at_once() -> None:
+    assert circuit_at(_opened(), NOW_MS + 2, back_ms=NOW_MS) is Circuit.OPEN
+    assert circuit_at(_opened(), NOW_MS + 2, back_ms=NOW_MS + 1) is Circuit.HALF_OPEN
 
 
 def test_try_call_closed_lets_all_through() -> None:
@@ -164,7 +164,7 @@ def test_trial_that_fails_opens_the_circuit_again() -> None:
 
 
 def test_trial_that_succeeds_closes_the_circuit() -> None:
-    trial = try_call(_opened(), NOW_MS + 2, answered_ms=NOW_MS + 1)
+    trial = try_call(_opened(), NOW_MS + 2, back_ms=NOW_MS + 1)
     assert trial is not None
     assert succeeded(trial).circuit is Circuit.CLOSED
 
@@ -189,9 +189,15 @@ def test_srs_with_an_open_circuit_is_usable_while_another_controller_has_it_clos
     assert is_usable(SRS, ALIVE, (_opened(), IDLE), NOW_MS)
 
 
-def test_srs_whose_circuits_are_open_is_usable_when_it_answered_since() -> None:
-    back = checked(ALIVE, reachable=True, text="200", now_ms=NOW_MS + 1)
+def test_srs_whose_circuits_are_open_is_usable_when_it_came_back_since() -> None:
+    dead = checked(ALIVE, reachable=False, text="no answer", now_ms=NOW_MS)
+    back = checked(dead, reachable=True, text="200", now_ms=NOW_MS + 1)
     assert is_usable(SRS, back, (_opened(),), NOW_MS + 2)
+
+
+def test_srs_that_refuses_recordings_is_not_usable_because_it_answers_checks() -> None:
+    still = checked(ALIVE, reachable=True, text="200", now_ms=NOW_MS + 1)
+    assert not is_usable(SRS, still, (_opened(),), NOW_MS + 2)
 
 
 def test_srs_is_full_by_the_sessions_of_all_controllers() -> None:

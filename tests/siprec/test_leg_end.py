@@ -141,6 +141,15 @@ def test_bye_that_is_challenged_is_sent_again_with_a_new_cseq() -> None:
     assert leg_follow(leg, events, plan=DIGEST).leg.state is S.STOPPED
 
 
+def test_bye_has_tries_of_its_own_after_an_invite_that_took_them_all() -> None:
+    challenges = [refused(401, cseq=1 + n) for n in range(t.AUTH_TRIES)]
+    cseq = 1 + t.AUTH_TRIES
+    accepted = (replace(answered(), cseq=cseq), e.Stopped())
+    bye = leg_follow(leg_in(S.INVITING, DIGEST), [*challenges, *accepted], plan=DIGEST).leg
+    again = leg_follow(bye, [bye_answered(401, cseq=cseq + 1)], plan=DIGEST)
+    assert again.commands == (e.SendBye(),)
+
+
 def test_bye_that_is_challenged_without_end_is_given_up_with_a_warning() -> None:
     challenges = [bye_answered(407, cseq=2 + n) for n in range(t.AUTH_TRIES + 1)]
     outcome = happen(S.STOPPING, e.ForkReleased(), *challenges, plan=DIGEST)

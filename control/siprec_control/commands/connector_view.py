@@ -50,8 +50,8 @@ class SrsView:
     @property
     def circuit(self) -> str:
         """Name the state of the circuit; with how many controllers when they differ."""
-        answered_ms = self.health.answered_ms
-        states = Counter(circuit_at(load, self.now_ms, answered_ms) for load in self.loads)
+        back_ms = self.health.back_ms
+        states = Counter(circuit_at(load, self.now_ms, back_ms) for load in self.loads)
         if len(states) == 1:
             return next(iter(states)).value
         return ", ".join(f"{state.value} {count}" for state, count in sorted(states.items()))

@@ -80,7 +80,7 @@ class Pools:
     def failed(self, connector: Connector, uri: str, text: str, now_ms: int) -> bool:
         """Count a call that an SRS failed; tell whether that opened its circuit."""
         before = self._circuit(key_in(connector, uri))
-        after = failed(before, text, now_ms, connector.failures, self._answered_ms(before.key))
+        after = failed(before, text, now_ms, connector.failures, self._back_ms(before.key))
         self._circuits[after.key] = after
         self._failed_ms[after.key] = now_ms
         was_open = before.circuit is Circuit.OPEN and before.opened_ms == after.opened_ms
@@ -144,11 +144,11 @@ class Pools:
 
     def _try(self, connector: Connector, uri: str, now_ms: int) -> SrsLoad | None:
         key = key_in(connector, uri)
-        return try_call(self._circuit(key), now_ms, self._answered_ms(key))
+        return try_call(self._circuit(key), now_ms, self._back_ms(key))
 
-    def _answered_ms(self, key: str) -> int:
+    def _back_ms(self, key: str) -> int:
         health = self._healths.get(key)
-        return health.answered_ms if health is not None else 0
+        return health.back_ms if health is not None else 0
 
     def _views(self, connector: Connector) -> dict[str, list[SrsLoad]]:
         """Give what all controllers know of the SRSs of a connector, ours as of now."""

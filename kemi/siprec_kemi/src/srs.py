@@ -246,7 +246,13 @@ def _next_target(leg: Leg) -> SrsUri:
     following = leg.remote_target
     if leg.route_set:
         following = leg.route_set[0].strip().lstrip("<").partition(">")[0]
-    return replace(target, wire=parse_uri(following)) if following else target
+    if not following:
+        return target
+    uri = parse_uri(following)
+    if not uri.transport and uri.scheme == "sip":
+        # As the INVITE went: many an SRS does not write its transport.
+        uri = replace(uri, params=(*uri.params, ("transport", target.transport)))
+    return replace(target, wire=uri)
 
 
 def _not_dropped(call_id: str, why: str) -> None:

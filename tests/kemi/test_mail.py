@@ -1,6 +1,5 @@
-"""Owners and mail of the SRC role."""
+"""Mail from SIP workers to controllers, over loopback."""
 
-import multiprocessing
 import selectors
 import socket
 from collections.abc import Iterator
@@ -8,42 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from siprec.inbox import SrsReplied
-from siprec.sids import SHARDS
 from siprec_kemi.loopback import open_sender
 from siprec_kemi.src.mail import Mailbox, post
-from siprec_kemi.src.owners import Owners
 from tests.kemi.strict_ksr import StrictKsr
 
 REPLY = SrsReplied(call_id="c", method="INVITE", cseq=1, status=200, body="ü\udcff")
-
-
-# Owners
-
-
-def test_owner_of_each_shard_is_seen_by_processes_forked_later() -> None:
-    owners = Owners()
-    assert {owners.port(shard) for shard in range(SHARDS)} == {0}
-
-    def own_all() -> None:
-        for shard in range(SHARDS):
-            owners.set_port(shard, 60_000 + shard)
-
-    child = multiprocessing.get_context("fork").Process(target=own_all)
-    child.start()
-    child.join()
-    assert [owners.port(shard) for shard in range(SHARDS)] == [60_000 + n for n in range(SHARDS)]
-
-
-def test_owner_clears_only_what_is_still_its_own() -> None:
-    owners = Owners()
-    owners.set_port(1, 7)
-    owners.clear(1, 8)
-    assert owners.port(1) == 7
-    owners.clear(1, 7)
-    assert owners.port(1) == 0
-
-
-# Mail
 
 
 class OpenMailbox(Mailbox):
