@@ -357,7 +357,8 @@ class Session:
 
     def write(self) -> None:
         """Write the summary with the counters as they are."""
-        self.summary.labels = self.media.describe(self._agreement.participant)
+        agreed = self._agreement
+        self.summary.labels = self.media.describe(agreed.participant, agreed.attribute)
         self.summary.write()
 
     def _respond(
