@@ -30,8 +30,11 @@ class Agreement:
         self._turns = Turns()
         self._spoke: dict[str, dict[str, str]] = {}
 
-    def keep(self, found: Findings, source: str) -> None:
-        """Store what a message brought; `source` is its method, or `200` for an answer."""
+    def keep(self, found: Findings, source: str, *, is_refused: bool = False) -> None:
+        """Store what a message brought; `source` is its method, or `200` for an answer.
+
+        is_refused: nothing of it holds.
+        """
         for note in found.notes:
             self._summary.note(note)
         if source != "INVITE" or self.offer is not None:
@@ -44,21 +47,24 @@ class Agreement:
             if self.offer is None:
                 kept = hide_secrets(parts.sdp.body)
                 (self._summary.folder / "sdp-offer.sdp").write_bytes(kept)
-            if not found.errors:
+            if not (found.errors or is_refused):
                 self._take_offer(found.offer, parts.sdp.body)
         if found.verdict is not None and parts.metadata is not None:
-            self._keep_metadata(found, parts.metadata.body, source)
+            self._keep_metadata(found, parts.metadata.body, source, is_refused=is_refused)
 
     def _take_offer(self, offer: Offer, body: bytes) -> None:
         self.offer, self._body, self._rejected = offer, body, None
         self.labels = offer.labels
 
-    def _keep_metadata(self, found: Findings, body: bytes, source: str) -> None:
+    def _keep_metadata(
+        self, found: Findings, body: bytes, source: str, *, is_refused: bool
+    ) -> None:
         verdict, now = found.verdict, time.time()
         if verdict is None:
             return
-        number = self._summary.keep_metadata(body, verdict, source, now)
-        if verdict.errors:
+        applies = not (verdict.errors or is_refused)
+        number = self._summary.keep_metadata(body, verdict, source, now, applies=applies)
+        if not applies:
             return
         self.known = verdict.known
         self._turns.take(self.known, self.labels, now)

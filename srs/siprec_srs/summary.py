@@ -96,9 +96,12 @@ class Summary:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def keep_metadata(self, body: bytes, verdict: Verdict, source: str, at: float) -> int:
+    def keep_metadata(
+        self, body: bytes, verdict: Verdict, source: str, at: float, *, applies: bool
+    ) -> int:
         """Store a metadata document as metadata-NNN.xml and what was found in it.
 
+        applies: it is valid, and the request that brought it was not refused.
         Returns its number.
         """
         number = len(self.metadata) + 1
@@ -109,6 +112,7 @@ class Summary:
             "at": iso(at),
             "datamode": verdict.datamode,
             "valid": not verdict.errors,
+            "applied": applies,
             "errors": verdict.errors,
         }
         self.metadata.append(entry)
