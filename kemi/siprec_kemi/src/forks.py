@@ -75,6 +75,9 @@ class _Asked:
     heard: Callable[[int | None], None] | None = None
 
 
+_Next = tuple[str, Command, _Asked]
+
+
 class Forks:
     """One socket for each rtpengine, opened when first used.
 
@@ -91,6 +94,8 @@ class Forks:
     ) -> None:
         self._sockets: dict[str, NgSocket] = {}
         self._silent_audits: dict[str, int] = {}
+        # Fork tags whose answer is on its way, and what is to follow it.
+        self._answering: dict[str, _Next | None] = {}
         self._stream_of = stream_of
         self._happen = happen
         self._end_call = end_call
@@ -121,14 +126,25 @@ class Forks:
         self._send(call.rtpengine, command, asked)
 
     def answer(self, call: Call, stream: Stream, leg: Leg) -> None:
-        """Give rtpengine the answer in force."""
+        """Give rtpengine the answer in force, without what is cut off.
+
+        One at a time, and of those that wait only the last: an older one that is sent again, its
+        datagram being lost, would open what a newer one has closed.
+        """
+        tag = leg.fork_tag
         sdp = leg.answer if leg.offer is None else gated_answer(leg.offer, leg.answer, leg.gated)
-        command = subscribe_answer(call.sip_call_id, leg.fork_tag, sdp)
-        asked = _Asked("subscribe answer", stream.sid, leg.number, leg.fork_tag)
+        command = subscribe_answer(call.sip_call_id, tag, sdp)
+        asked = _Asked("subscribe answer", stream.sid, leg.number, tag)
+        if tag in self._answering:
+            self._answering[tag] = (call.rtpengine, command, asked)
+            return
+        self._answering[tag] = None
         self._send(call.rtpengine, command, asked)
 
     def release(self, call: Call, stream_sid: str, leg: int, fork_tag: str) -> None:
         """Stop the packets of a fork and free its ports."""
+        if fork_tag in self._answering:
+            self._answering[fork_tag] = None
         if call.is_live:
             # Of a call that is gone rtpengine would log it as a fault.
             first = unsubscribe(call.sip_call_id, fork_tag)
@@ -166,7 +182,8 @@ class Forks:
         try:
             socket = self._socket(address)
         except (OSError, ValueError) as error:
-            self._failed(asked, NgProtocolError(f"rtpengine {address!r}: {error}"))
+            if not self._answers_on(asked):
+                self._failed(asked, NgProtocolError(f"rtpengine {address!r}: {error}"))
             return
         socket.send(command, asked, monotonic_s())
 
@@ -197,12 +214,23 @@ class Forks:
         """Turn replies into events."""
         for outcome in outcomes:
             asked = outcome.key
-            if not isinstance(asked, _Asked):
+            if not isinstance(asked, _Asked) or self._answers_on(asked):
                 continue
             if outcome.error is not None:
                 self._failed(asked, outcome.error)
             else:
                 self._replied(asked, outcome)
+
+    def _answers_on(self, asked: _Asked) -> bool:
+        """Send the answer that waits for the end of this one; tell whether there was one."""
+        if asked.command != "subscribe answer":
+            return False
+        following = self._answering.pop(asked.fork_tag, None)
+        if following is None:
+            return False
+        self._answering[asked.fork_tag] = None
+        self._send(*following)
+        return True
 
     def _is_fork_of(self, sid: str, number: int, fork_tag: str) -> bool:
         stream = self._stream_of(sid)
