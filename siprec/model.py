@@ -208,6 +208,7 @@ class Leg:
     `muted` are the labels that the session agreed on as inactive, `gated` those that rtpengine is
     told not to send (`is_gating` until it has agreed), `asked` our re-INVITE on its way,
     `retry_ms` when the next may be sent, and `refused` the muting that the SRS did not agree to.
+    `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
     `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
@@ -238,6 +239,7 @@ class Leg:
     asked: Ask | None = None
     retry_ms: int | None = None
     refused: tuple[str, ...] | None = None
+    is_doubtful: bool = False
     bye_done: bool = False
     fork_done: bool = False
     began_ms: int = 0

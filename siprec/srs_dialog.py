@@ -135,18 +135,21 @@ def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:
 def _answer_offer(leg: Leg, request: SrsRequested) -> Answer:
     """Answer a re-INVITE or UPDATE: `sendonly` what it takes, `inactive` what it does not.
 
-    RFC 7866 §7.2. A re-INVITE that crosses ours gets 491 (RFC 3261 §14.2).
+    RFC 7866 §7.2. An offer that crosses ours gets 491 (RFC 3261 §14.2, RFC 3311 §5.2).
     """
     noted = replace(leg, remote_target=_uri(request.contact) or leg.remote_target)
     headers = {"Allow": ALLOW, "Accept": ACCEPT}
-    if leg.asked is not None and request.method == "INVITE":
+    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if leg.asked is not None and (request.method == "INVITE" or sdp is not None):
         return Answer(status=491, reason="Request Pending", leg=noted)
     if leg.offer is None:
         return Answer(status=500, reason="No Offer to Repeat", leg=noted)
-    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if sdp is None and request.method == "UPDATE":
+        return Answer(status=200, reason="OK", headers=headers, leg=noted)
     if sdp is None:
-        ours = leg.offer.sdp if request.method == "INVITE" else ""
-        return Answer(status=200, reason="OK", headers=headers, sdp=ours, leg=noted)
+        ours = muted_offer(leg.offer, leg.muted)
+        noted = replace(noted, offer=ours)
+        return Answer(status=200, reason="OK", headers=headers, sdp=ours.sdp, leg=noted)
     try:
         checked = check_answer(leg.offer, sdp)
     except SdpError as error:

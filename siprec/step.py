@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from siprec import events as e
 from siprec.leg_end import UNREACHABLE, At, LegOutcome
-from siprec.leg_pause import converge
 from siprec.leg_setup import fork
 from siprec.model import AlertLevel, Leg, Moment, Plan, Side, Stream, StreamOrder, StreamState
 from siprec.transitions import TABLE
@@ -23,8 +22,8 @@ S = StreamState
 
 # The state of a stream is the first of these that a leg is in.
 _ADVANCE = (S.RECORDING, S.CONNECTING, S.INVITING, S.FORKING, S.STOPPING, S.CANCELLING)
-# A leg in one of these may come to record, or does.
-RUNNING = (S.FORKING, S.INVITING, S.CONNECTING, S.RECORDING)
+# A leg or a stream in one of these may come to record, or does.
+RUNNING = (S.FORKING, S.INVITING, S.CONNECTING, S.RECORDING, S.PAUSED)
 STARTED = "Started"
 """The first moment of a stream, and of each of its legs."""
 
@@ -127,10 +126,7 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     stream = outcome.stream
     transition = TABLE[leg.state][type(event)]
     at = At(stream.sid, stream.plan, now_ms, tuple(side.label for side in stream.paused))
-    moved, commands = transition.handler(leg, event, at)
-    if moved.state is S.RECORDING:
-        further = converge(moved, at)
-        moved, commands = further.leg, _once(*commands, *further.commands)
+    moved, commands = transition.apply(leg, event, at)
     if moved.state != leg.state and moved.state not in transition.to:
         raise IllegalTransition(stream.sid, event, leg, moved)
     outcome = _with_leg(outcome, LegOutcome(moved, commands))
@@ -139,11 +135,6 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     if moved.error_code is not None and leg.error_code is None:
         return _leg_failed(outcome, moved, now_ms)
     return outcome
-
-
-def _once(*commands: e.LegCommand) -> tuple[e.LegCommand, ...]:
-    """Leave out what is said twice."""
-    return tuple(dict.fromkeys(commands))
 
 
 def _with_leg(outcome: Outcome, moved: LegOutcome) -> Outcome:
@@ -273,8 +264,8 @@ def _state_of(stream: Stream) -> StreamState:
 def _is_silent(stream: Stream) -> bool:
     """Tell whether rtpengine has agreed to send nothing to any SRS."""
     labels = {side.label for side in stream.order.track.sides}
-    legs = [leg for leg in stream.legs if leg.state is S.RECORDING]
-    return all(labels <= set(leg.gated) and not leg.is_gating for leg in legs)
+    fed = [leg for leg in stream.legs if leg.answer and not leg.fork_done]
+    return all(labels <= set(leg.gated) and not leg.is_gating for leg in fed)
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:
@@ -306,5 +297,7 @@ def _detail(event: e.LegEvent) -> str:
             return text
         case e.SrsHungUp(reason=reason) | e.CallOver(reason=reason):
             return reason
+        case e.Paused(sides=sides) | e.Resumed(sides=sides):
+            return ", ".join(sides)
         case _:
             return ""

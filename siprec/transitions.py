@@ -28,6 +28,15 @@ class Transition:
     handler: Handler
     to: tuple[StreamState, ...]
 
+    def apply(self, leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+        """Let the handler do its work; while there is media, what is wished of it comes next."""
+        moved, commands = self.handler(leg, event, at)
+        if moved.state not in (S.CONNECTING, S.RECORDING):
+            return LegOutcome(moved, commands)
+        further = pause.converge(moved, at)
+        # The same may follow from both.
+        return LegOutcome(further.leg, tuple(dict.fromkeys((*commands, *further.commands))))
+
 
 IGNORED = Transition(end.ignore, ())
 LATE = Transition(end.drop_late, ())
@@ -41,6 +50,7 @@ def _row(**handled: Transition) -> Mapping[type[e.LegEvent], Transition]:
     return row
 
 
+# No leg is in `paused`: what a stream in it has are legs that record.
 TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
     S.FORKING: _row(
         ForkOffered=Transition(setup.offer_to_srs, (S.INVITING, S.STOPPING)),
@@ -66,7 +76,9 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
         SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
-        SrsRefused=Transition(pause.disagreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
+        Paused=Transition(pause.wish, ()),
+        Resumed=Transition(pause.wish, ()),
         DeadlinePassed=Transition(setup.connect_deadline, (S.STOPPING,)),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
@@ -79,7 +91,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsDied=Transition(end.died, (S.STOPPING,)),
         SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
         SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
-        SrsRefused=Transition(pause.disagreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
         ForkAnswered=Transition(pause.gate_set, ()),
         Paused=Transition(pause.wish, ()),
         Resumed=Transition(pause.wish, ()),
@@ -89,7 +101,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
         CallReoffered=Transition(setup.answer_again, ()),
-        OwnerChanged=Transition(pause.ask_again, ()),
+        OwnerChanged=Transition(pause.gate_again, ()),
     ),
     S.CANCELLING: _row(
         SrsAnswered=Transition(end.answered_while_cancelling, (S.STOPPING,)),
@@ -106,8 +118,6 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         DeadlinePassed=Transition(end.give_up_waiting, (S.STOPPED, S.FAILED)),
         OwnerChanged=Transition(end.finish_again, (S.STOPPING,)),
     ),
-    # Of streams only: their legs are in `recording`.
-    S.PAUSED: _row(),
     S.STOPPED: _row(),
     S.FAILED: _row(),
 }

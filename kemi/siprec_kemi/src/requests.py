@@ -140,7 +140,8 @@ def bye(
     call: Call, stream: Stream, leg: Leg, connector: Connector | None, hop: Hop, now_ms: int
 ) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
-    metadata = final(call, stream, labels_of(stream.order.track), now_ms).decode()
+    labels = labels_of(stream.order.track)
+    metadata = final(call, stream, labels, now_ms, leg.muted).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
     headers = [f"Content-Type: {media_type}", f"Content-Disposition: {DISPOSITION}"]
     return _in_dialog("BYE", leg, connector, hop, headers, metadata)

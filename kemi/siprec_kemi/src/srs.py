@@ -85,6 +85,7 @@ class Srs:
                 status=408,
                 reason=why,
                 challenge=e.Challenge(cseq=cseq),
+                is_timeout=True,
             )
             self._recorder.happen_to_leg(stream.sid, leg.number, event, now_ms())
 
