@@ -7,7 +7,7 @@ What concerns one leg reaches the stream as `LegHappened`.
 
 from dataclasses import dataclass
 
-from siprec.model import AlertLevel
+from siprec.model import AlertLevel, Side
 from siprec.sdp import Offer
 
 
@@ -146,6 +146,20 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """Somebody paused sides of the stream: nothing of them may reach an SRS."""
+
+    sides: tuple[Side, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """Somebody resumed sides of the stream."""
+
+    sides: tuple[Side, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOver:
     """The call ended."""
 
@@ -183,6 +197,8 @@ LegEvent = (
     | SrsOptionsAnswered
     | SrsDied
     | Stopped
+    | Paused
+    | Resumed
     | CallOver
     | CallReoffered
     | DeadlinePassed
@@ -198,7 +214,16 @@ class LegHappened:
     event: LegEvent
 
 
-Event = LegHappened | Stopped | CallOver | CallReoffered | DeadlinePassed | OwnerChanged
+Event = (
+    LegHappened
+    | Stopped
+    | Paused
+    | Resumed
+    | CallOver
+    | CallReoffered
+    | DeadlinePassed
+    | OwnerChanged
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +246,11 @@ class ReleaseFork:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendInvite:
     """Send the SIPREC INVITE of the leg's attempt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendReinvite:
+    """Send the re-INVITE that is asked, with SDP and metadata as they are now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +299,7 @@ LegCommand = (
     | AnswerFork
     | ReleaseFork
     | SendInvite
+    | SendReinvite
     | SendCancel
     | SendBye
     | SendOptions

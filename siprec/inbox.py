@@ -6,7 +6,7 @@ An entry has two fields: `t`, the kind, and `d`, the JSON of the record below.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from siprec.model import Call, StreamOrder
+from siprec.model import Call, StreamOrder, Track
 from siprec.record import SDP, RecordError, Seal, from_json, to_json
 
 
@@ -81,6 +81,16 @@ class StopOrdered:
 
     request_id: str
     stream_sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseOrdered:
+    """Somebody asks to pause a stream, or with `is_resumed` to go on; `track` says whose voice."""
+
+    request_id: str
+    stream_sid: str
+    track: Track = Track.BOTH
+    is_resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +181,7 @@ Entry = (
     | ByeAnswered
     | StartOrdered
     | StopOrdered
+    | PauseOrdered
     | ReportsDropped
     | CallNotEnded
     | SrsRequested
@@ -184,6 +195,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "bye-answered": ByeAnswered,
     "start-ordered": StartOrdered,
     "stop-ordered": StopOrdered,
+    "pause-ordered": PauseOrdered,
     "reports-dropped": ReportsDropped,
     "call-not-ended": CallNotEnded,
     "srs-requested": SrsRequested,

@@ -29,11 +29,15 @@ class LegOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """Where and when a leg's event happens: the stream's sid and plan, the time in ms."""
+    """Where and when a leg's event happens: the stream's sid and plan, the time in ms.
+
+    `muted` are the labels that are to be silent.
+    """
 
     sid: str
     plan: Plan
     now_ms: int
+    muted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +196,6 @@ def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcom
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} does not know the session any more (481)")
     # It may have forgotten the session, and all that came, right after it last answered.
     return wind_down(leg, at, bye=False, fault=fault, heard_ms=leg.heard_ms)
-
-
-def ask_after(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
-    """Ask the SRS whether it still knows the dialog."""
-    moved = replace(leg, cseq=leg.cseq + 1, deadline_ms=at.now_ms + at.plan.check_ms)
-    return LegOutcome(moved, (e.SendOptions(),))
 
 
 def fork_released(leg: Leg, event: e.ForkReleased, at: At) -> LegOutcome:

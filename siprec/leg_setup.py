@@ -212,7 +212,7 @@ def record(leg: Leg, event: e.ForkAnswered, at: At) -> LegOutcome:
     """Media flows."""
     since = at.now_ms if leg.recording_ms is None else leg.recording_ms
     due_ms = at.now_ms + at.plan.check_ms if at.plan.check_ms else None
-    moved = replace(leg, state=S.RECORDING, deadline_ms=due_ms)
+    moved = replace(leg, state=S.RECORDING, options_ms=due_ms, is_gating=False)
     return LegOutcome(replace(moved, recording_ms=since, heard_ms=at.now_ms))
 
 

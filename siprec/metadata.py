@@ -6,7 +6,7 @@ our sids, so that they stay the same for the life of the call, in whatever proce
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -35,8 +35,11 @@ def complete(
     labels: Mapping[Side, str],
     parameters: tuple[tuple[str, str], ...],
     now_ms: int,
+    muted: Collection[str] = (),
 ) -> bytes:
     """Write the full snapshot that goes with the SDP offer that defines `labels`.
+
+    Nobody sends or receives what is `muted`, by label (RFC 7865 §6.8.1).
 
     `labels` has one `a=label` value for each recorded side; `now_ms` is when the recording
     associates. `parameters` go into an element of our own namespace, at the end.
@@ -58,22 +61,31 @@ def complete(
             root, "stream", stream_id=_stream_id(call, stream, side), session_id=session_id
         )
         _child(media, "label", labels[side])
-    _associate(root, call, stream, labels, "associate-time", began_ms, now_ms)
+    heard = _heard(labels, muted)
+    _associate(root, call, stream, heard, "associate-time", began_ms, now_ms)
     if parameters:
         _parameters(root, parameters)
     return _write(root)
 
 
-def final(call: Call, stream: Stream, labels: Mapping[Side, str], now_ms: int) -> bytes:
+def final(
+    call: Call,
+    stream: Stream,
+    labels: Mapping[Side, str],
+    now_ms: int,
+    muted: Collection[str] = (),
+) -> bytes:
     """Write the partial snapshot that ends what `complete()` began; it goes with our BYE.
 
-    RFC 8068 §3.2.4. The end is that of the call when it has ended, else `now_ms`.
+    RFC 8068 §3.2.4. The end is that of the call when it has ended, else `now_ms`. Who is `muted`
+    ceased to send before.
     """
     root = _recording("partial")
     ended_ms = now_ms if call.ended_ms is None else call.ended_ms
     session = _child(root, "session", session_id=_session_id(call, stream))
     _time(session, "stop-time", ended_ms)
-    _associate(root, call, stream, labels, "disassociate-time", ended_ms, ended_ms)
+    heard = _heard(labels, muted)
+    _associate(root, call, stream, heard, "disassociate-time", ended_ms, ended_ms)
     return _write(root)
 
 
@@ -148,6 +160,10 @@ def _write(root: etree._Element) -> bytes:
 
 def _clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
+
+
+def _heard(labels: Mapping[Side, str], muted: Collection[str]) -> dict[Side, str]:
+    return {side: label for side, label in labels.items() if label not in muted}
 
 
 def _recorded(labels: Mapping[Side, str]) -> list[Side]:

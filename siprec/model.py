@@ -16,6 +16,11 @@ class Side(StrEnum):
     CALLER = "caller"
     CALLEE = "callee"
 
+    @property
+    def label(self) -> str:
+        """Give the label (RFC 4574) of the side's m-line, the same for the life of a call."""
+        return "1" if self is Side.CALLER else "2"
+
 
 class Track(StrEnum):
     """Whose audio a stream carries: the caller's, the callee's, or both."""
@@ -101,6 +106,7 @@ class StreamState(StrEnum):
     INVITING = "inviting"
     CONNECTING = "connecting"
     RECORDING = "recording"
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -177,6 +183,15 @@ class StreamOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A re-INVITE of ours that waits for its answer until `until_ms`: what it mutes, by label."""
+
+    cseq: int
+    muted: tuple[str, ...] = ()
+    until_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """One SIPREC dialog with one SRS, and the fork that feeds it.
 
@@ -186,8 +201,14 @@ class Leg:
     what we sent, `answer` the SDP that rtpengine was given. `remote_target` and `route_set` are
     those of RFC 3261 §12.1.2, `cseq` the number of our last request. `challenges` are the header
     lines of the last challenge (RFC 3261 §22), which came to the request `challenged_cseq`.
-    `deadline_ms` is when a waiting state gives up; `give_up_ms` when no attempt is made any more.
+    `options_ms` is when the SRS is asked next whether it knows the dialog,
+    `deadline_ms` when a waiting state gives up or something is due; `give_up_ms` when no
+    attempt is made any more.
     `heard_ms` is when its SRS last showed that it records; in the end, up to when it surely did.
+    `muted` are the labels that the session agreed on as inactive, `gated` those that rtpengine is
+    told not to send (`is_gating` until it has agreed), `asked` our re-INVITE on its way,
+    `retry_ms` when the next may be sent, and `refused` the muting that the SRS did not agree to.
+    `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
     `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
@@ -212,12 +233,20 @@ class Leg:
     fork_tag: str = ""
     offer: Offer | None = None
     answer: str = field(default="", metadata=SDP, repr=False)
+    muted: tuple[str, ...] = ()
+    gated: tuple[str, ...] = ()
+    is_gating: bool = False
+    asked: Ask | None = None
+    retry_ms: int | None = None
+    refused: tuple[str, ...] | None = None
+    is_doubtful: bool = False
     bye_done: bool = False
     fork_done: bool = False
     began_ms: int = 0
     recording_ms: int | None = None
     heard_ms: int | None = None
     ended_ms: int | None = None
+    options_ms: int | None = None
     deadline_ms: int | None = None
     give_up_ms: int = 0
     error_code: int | None = None
@@ -260,8 +289,9 @@ class Moment:
 class Stream:
     """One `<Siprec>` on a call. `sid` is `SR` + 32 hex, of which the first two are the shard.
 
-    `state` is that of its most advanced leg. `tried` are the SRSs that failed since one
-    has recorded for a while. `lost_ms` is since when nobody records what somebody did record,
+    `state` is that of its most advanced leg. `paused` are the sides that somebody paused.
+    `tried` are the SRSs that failed since one has recorded for a while. `lost_ms` is since when
+    nobody records what somebody did record,
     and `gap_ms` how long that lasted before, altogether; `unrecorded_ms` since when nobody does.
     `deadline_ms` is when something gives up. `error_code` is an alert code.
     """
@@ -273,6 +303,7 @@ class Stream:
     plan: Plan = Plan()
     state: StreamState = StreamState.FORKING
     legs: tuple[Leg, ...] = ()
+    paused: tuple[Side, ...] = ()
     tried: tuple[str, ...] = ()
     is_stopped: bool = False
     created_ms: int = 0

@@ -13,6 +13,7 @@ from siprec.alerts import About, Alerts
 from siprec.changes import CallFile, Changes, Order
 from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
+from siprec.live_orders import judge
 from siprec.model import AlertLevel, Call, Leg, OnSecureCall, Stream, StreamOrder
 from siprec.plans import (
     NOT_SECURE,
@@ -31,7 +32,6 @@ from siprec.sids import SidError, call_sid_of, make_stream_sid
 from siprec.step import RUNNING, begin, step
 from siprec.verdict import Verdict
 
-NO_SUCH_STREAM = 31952
 NOT_IN_PROGRESS = 21220
 REPORTS_LOST = 20503
 
@@ -123,8 +123,8 @@ class Recorder:
                 self._bye_answered(entry, now_ms)
             case i.StartOrdered():
                 self._start_ordered(shard, entry, choose, now_ms)
-            case i.StopOrdered():
-                self._stop_ordered(shard, entry, now_ms)
+            case i.StopOrdered() | i.PauseOrdered():
+                self._ordered(shard, entry, now_ms)
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
                 about = About(account_sid=account_sid, call_sid=sid)
                 self._alert(shard, about, UNREACHABLE, text, now_ms)
@@ -279,17 +279,15 @@ class Recorder:
             verdict = self._start(file, entry.order, choice, now_ms)
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
-    def _stop_ordered(self, shard: int, entry: i.StopOrdered, now_ms: int) -> None:
+    def _ordered(self, shard: int, entry: i.StopOrdered | i.PauseOrdered, now_ms: int) -> None:
+        """Let an order happen to a stream, and say so to who asked."""
         try:
             stream = self.stream(entry.stream_sid)
         except SidError:
             stream = None
-        if stream is None:
-            text = f"no stream {entry.stream_sid} on a live call"
-            verdict = Verdict(accepted=False, code=NO_SUCH_STREAM, text=text)
-        else:
-            verdict = Verdict(accepted=True, text="stopping", stream_sid=stream.sid)
-            self.happen(stream.sid, e.Stopped(), now_ms)
+        verdict, event = judge(stream, entry)
+        if event is not None:
+            self.happen(entry.stream_sid, event, now_ms)
         self._changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _start(

@@ -13,7 +13,7 @@ from siprec.errors import SdpError, SipUriError
 from siprec.inbox import SrsReplied, SrsRequested
 from siprec.model import Leg, Stream
 from siprec.multipart import sdp_of
-from siprec.sdp import check_answer
+from siprec.sdp import check_answer, muted_offer
 from siprec.sids import parse_leg_call_id
 from siprec.sip_uri import parse_name_addr, parse_uri
 
@@ -133,23 +133,33 @@ def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:
 
 
 def _answer_offer(leg: Leg, request: SrsRequested) -> Answer:
-    """Answer a re-INVITE or UPDATE. What we send does not change, so our SDP does not."""
+    """Answer a re-INVITE or UPDATE: `sendonly` what it takes, `inactive` what it does not.
+
+    RFC 7866 §7.2. An offer that crosses ours gets 491 (RFC 3261 §14.2, RFC 3311 §5.2).
+    """
     noted = replace(leg, remote_target=_uri(request.contact) or leg.remote_target)
     headers = {"Allow": ALLOW, "Accept": ACCEPT}
+    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if leg.asked is not None and (request.method == "INVITE" or sdp is not None):
+        return Answer(status=491, reason="Request Pending", leg=noted)
     if leg.offer is None:
         return Answer(status=500, reason="No Offer to Repeat", leg=noted)
-    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if sdp is None and request.method == "UPDATE":
+        return Answer(status=200, reason="OK", headers=headers, leg=noted)
     if sdp is None:
-        ours = leg.offer.sdp if request.method == "INVITE" else ""
-        return Answer(status=200, reason="OK", headers=headers, sdp=ours, leg=noted)
+        ours = muted_offer(leg.offer, leg.muted)
+        noted = replace(noted, offer=ours)
+        return Answer(status=200, reason="OK", headers=headers, sdp=ours.sdp, leg=noted)
     try:
         checked = check_answer(leg.offer, sdp)
     except SdpError as error:
         headers = {"Warning": f'399 siprec "{_quotable(str(error))}"'}
         return Answer(status=488, reason="Not Acceptable Here", headers=headers, leg=noted)
     event = e.SrsReanswered(sdp=sdp) if checked.sdp != leg.answer else None
+    answered = muted_offer(leg.offer, {*checked.inactive, *checked.refused, *leg.muted})
+    noted = replace(noted, offer=answered)
     return Answer(
-        status=200, reason="OK", headers=headers, sdp=leg.offer.sdp, leg=noted, event=event
+        status=200, reason="OK", headers=headers, sdp=answered.sdp, leg=noted, event=event
     )
 
 

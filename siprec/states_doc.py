@@ -18,6 +18,8 @@ MEANING: dict[StreamState, str] = {
     f"it gets {CONNECT_MS / 1000:g} s.",
     S.RECORDING: "Media flows to the SRS. The call, the SRS, rtpengine or a person ends it; "
     "OPTIONS in the dialog ask every `options_s` whether the SRS still knows it.",
+    S.PAUSED: "Of a stream only: its legs are in `recording`, and rtpengine has agreed to send "
+    "nothing to any SRS.",
     S.CANCELLING: "Stopped before the SRS answered: CANCEL is sent, its final reply is awaited "
     f"for {CANCEL_MS / 1000:g} s.",
     S.STOPPING: "The fork is being released and BYE waits for its reply, "
@@ -33,9 +35,14 @@ _HEAD = """# The states of a stream
 A stream is one recording of a call, and each of its legs one dialog with one SRS. Each event
 moves a leg as `siprec.transitions.TABLE` says. The stream is in the state of its most advanced
 leg, in this order: recording, connecting, inviting, forking, stopping, cancelling; when all legs
-have ended it is stopped, or failed if no leg was left that could record. `siprec.step` decides
-what becomes of the stream when a leg fails: with `failover` the next SRS gets a leg, with
-`parallel` the other legs go on. The values are stored in Redis (redis.md).
+have ended it is stopped, or failed if no leg was left that could record. One that records is
+paused instead while rtpengine sends nothing to any SRS; no leg is ever in that state.
+`siprec.step` decides what becomes of the stream when a leg fails: with `failover` the next SRS
+gets a leg, with `parallel` the other legs go on. The values are stored in Redis (redis.md).
+
+While a leg records, somebody may pause it: first rtpengine cuts the media off, then a re-INVITE
+tells the SRS (`a=inactive`), and when somebody resumes, rtpengine sends again as soon as the SRS
+has agreed. `siprec.leg_pause` has the order of it, whatever happens in between.
 """
 
 _EVENTS = """## Every event in every state
@@ -59,8 +66,8 @@ def _states() -> str:
 
 def _diagram() -> str:
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {S.FORKING}"]
-    for state in StreamState:
-        for to in StreamState:
+    for state in TABLE:
+        for to in TABLE:
             names = [kind.__name__ for kind, t in TABLE[state].items() if to in t.to]
             if names:
                 lines.append(f"    {state} --> {to}: {', '.join(names)}")
@@ -71,10 +78,10 @@ def _diagram() -> str:
 
 def _table() -> str:
     rows = (
-        (f"`{kind.__name__}`", *(_cell(TABLE[state][kind]) for state in StreamState))
+        (f"`{kind.__name__}`", *(_cell(row[kind]) for row in TABLE.values()))
         for kind in e.LegEvent.__args__
     )
-    return _markdown_table(("Event", *(f"`{state}`" for state in StreamState)), rows)
+    return _markdown_table(("Event", *(f"`{state}`" for state in TABLE)), rows)
 
 
 def _cell(transition: Transition) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from siprec import events as e
 from siprec.leg_end import UNREACHABLE, At, LegOutcome
 from siprec.leg_setup import fork
-from siprec.model import AlertLevel, Leg, Moment, Plan, Stream, StreamOrder, StreamState
+from siprec.model import AlertLevel, Leg, Moment, Plan, Side, Stream, StreamOrder, StreamState
 from siprec.transitions import TABLE
 
 HISTORY = 60
@@ -28,8 +28,8 @@ S = StreamState
 
 # The state of a stream is the first of these that a leg is in.
 _ADVANCE = (S.RECORDING, S.CONNECTING, S.INVITING, S.FORKING, S.STOPPING, S.CANCELLING)
-# A leg in one of these may come to record, or does.
-RUNNING = (S.FORKING, S.INVITING, S.CONNECTING, S.RECORDING)
+# A leg or a stream in one of these may come to record, or does.
+RUNNING = (S.FORKING, S.INVITING, S.CONNECTING, S.RECORDING, S.PAUSED)
 STARTED = "Started"
 """The first moment of a stream, and of each of its legs."""
 
@@ -93,14 +93,23 @@ def step(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
     begun = stream
     if isinstance(event, e.Stopped | e.CallOver):
         begun = replace(stream, is_stopped=True, lost_ms=None, unrecorded_ms=None)
+    elif isinstance(event, e.Paused | e.Resumed):
+        begun = replace(stream, paused=_paused(stream, event))
     outcome = Outcome(begun)
     leg_event = event.event if isinstance(event, e.LegHappened) else event
     for leg in _concerned(stream, event, now_ms):
         outcome = _step_leg(outcome, leg, leg_event, now_ms)
     outcome = _end_unrecorded(outcome, now_ms)
-    if not outcome.commands and outcome.stream in (stream, begun):
+    is_over = stream.state.is_final
+    if not outcome.commands and outcome.stream == (begun if is_over else stream):
         return Outcome(stream)
     return _conclude(stream, outcome, type(leg_event).__name__, _detail(leg_event), now_ms)
+
+
+def _paused(stream: Stream, event: e.Paused | e.Resumed) -> tuple[Side, ...]:
+    named = set(event.sides)
+    wished = {*stream.paused, *named} if isinstance(event, e.Paused) else {*stream.paused} - named
+    return tuple(side for side in stream.order.track.sides if side in wished)
 
 
 def _concerned(stream: Stream, event: e.Event, now_ms: int) -> Iterable[Leg]:
@@ -122,7 +131,8 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     """Let a leg take its event, and the stream the consequences."""
     stream = outcome.stream
     transition = TABLE[leg.state][type(event)]
-    moved, commands = transition.handler(leg, event, At(stream.sid, stream.plan, now_ms))
+    at = At(stream.sid, stream.plan, now_ms, tuple(side.label for side in stream.paused))
+    moved, commands = transition.apply(leg, event, at)
     if moved.state != leg.state and moved.state not in transition.to:
         raise IllegalTransition(stream.sid, event, leg, moved)
     outcome = _with_leg(outcome, LegOutcome(moved, commands))
@@ -260,8 +270,15 @@ def _state_of(stream: Stream) -> StreamState:
     states = {leg.state for leg in stream.legs}
     for state in _ADVANCE:
         if state in states:
-            return state
+            return S.PAUSED if state is S.RECORDING and _is_silent(stream) else state
     return S.STOPPED if stream.error_code is None else S.FAILED
+
+
+def _is_silent(stream: Stream) -> bool:
+    """Tell whether rtpengine has agreed to send nothing to any SRS."""
+    labels = {side.label for side in stream.order.track.sides}
+    fed = [leg for leg in stream.legs if leg.answer and not leg.fork_done]
+    return all(labels <= set(leg.gated) and not leg.is_gating for leg in fed)
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:
@@ -293,5 +310,7 @@ def _detail(event: e.LegEvent) -> str:
             return text
         case e.SrsHungUp(reason=reason) | e.CallOver(reason=reason):
             return reason
+        case e.Paused(sides=sides) | e.Resumed(sides=sides):
+            return ", ".join(sides)
         case _:
             return ""

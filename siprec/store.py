@@ -18,7 +18,7 @@ from redis.retry import Retry
 from siprec import actions
 from siprec.actions import Action
 from siprec.health import Load, SrsHealth
-from siprec.inbox import Entry, StartOrdered, StopOrdered, to_fields
+from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
 from siprec.keys import (
     ShardKeys,
     accounts_key,
@@ -29,7 +29,7 @@ from siprec.keys import (
     numbers_key,
     turns_key,
 )
-from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder
+from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder, Track
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json, to_json
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
@@ -348,6 +348,28 @@ class Store:
         shard = shard_of_sid(call_sid_of(stream_sid))
         request_id = secrets.token_hex(16)
         entry = StopOrdered(request_id=request_id, stream_sid=stream_sid)
+        return self._order(shard, request_id, entry, timeout_s)
+
+    def order_pause(
+        self,
+        stream_sid: str,
+        track: Track = Track.BOTH,
+        *,
+        is_resumed: bool = False,
+        timeout_s: float = 5.0,
+    ) -> Verdict:
+        """Ask for a pause of a stream, or for its end; wait until that is accepted or refused.
+
+        `track` says whose voice: of a party that the stream does not carry nothing changes.
+
+        Raises:
+            SidError, NoVerdict, StoreUnavailable.
+        """
+        shard = shard_of_sid(call_sid_of(stream_sid))
+        request_id = secrets.token_hex(16)
+        entry = PauseOrdered(
+            request_id=request_id, stream_sid=stream_sid, track=track, is_resumed=is_resumed
+        )
         return self._order(shard, request_id, entry, timeout_s)
 
     def order_action(self, node: str, action: Action) -> None:

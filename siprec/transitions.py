@@ -10,6 +10,7 @@ from typing import Any
 
 from siprec import events as e
 from siprec import leg_end as end
+from siprec import leg_pause as pause
 from siprec import leg_setup as setup
 from siprec.leg_end import At, LegOutcome
 from siprec.model import Leg, StreamState
@@ -27,6 +28,15 @@ class Transition:
     handler: Handler
     to: tuple[StreamState, ...]
 
+    def apply(self, leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
+        """Let the handler do its work; while there is media, what is wished of it comes next."""
+        moved, commands = self.handler(leg, event, at)
+        if moved.state not in (S.CONNECTING, S.RECORDING):
+            return LegOutcome(moved, commands)
+        further = pause.converge(moved, at)
+        # The same may follow from both.
+        return LegOutcome(further.leg, tuple(dict.fromkeys((*commands, *further.commands))))
+
 
 IGNORED = Transition(end.ignore, ())
 LATE = Transition(end.drop_late, ())
@@ -40,6 +50,7 @@ def _row(**handled: Transition) -> Mapping[type[e.LegEvent], Transition]:
     return row
 
 
+# No leg is in `paused`: what a stream in it has are legs that record.
 TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
     S.FORKING: _row(
         ForkOffered=Transition(setup.offer_to_srs, (S.INVITING, S.STOPPING)),
@@ -64,6 +75,10 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsReanswered=Transition(setup.reanswered, (S.CONNECTING, S.STOPPING)),
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
+        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
+        Paused=Transition(pause.wish, ()),
+        Resumed=Transition(pause.wish, ()),
         DeadlinePassed=Transition(setup.connect_deadline, (S.STOPPING,)),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
@@ -75,14 +90,18 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
         SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
+        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
+        ForkAnswered=Transition(pause.gate_set, ()),
+        Paused=Transition(pause.wish, ()),
+        Resumed=Transition(pause.wish, ()),
         ForkLost=Transition(setup.fork_lost, (S.STOPPING,)),
         ForkAnswerRefused=Transition(setup.answer_refused, (S.STOPPING,)),
-        DeadlinePassed=Transition(end.ask_after, ()),
+        DeadlinePassed=Transition(pause.due, ()),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
         CallReoffered=Transition(setup.answer_again, ()),
-        # A re-offer may have been saved and its replay not sent.
-        OwnerChanged=Transition(setup.answer_again, ()),
+        OwnerChanged=Transition(pause.gate_again, ()),
     ),
     S.CANCELLING: _row(
         SrsAnswered=Transition(end.answered_while_cancelling, (S.STOPPING,)),

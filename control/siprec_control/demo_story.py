@@ -21,6 +21,7 @@ _TOLD = {
     _S.INVITING: "Kamailio invites the recorder (SIP INVITE: where, what, who is who)",
     _S.CONNECTING: "the recorder has agreed: rtpengine is told where to send the copy",
     _S.RECORDING: "IS RECORDING {whose}",
+    _S.PAUSED: "is paused: nothing reaches the recorder",
     _S.CANCELLING: "is stopped before the recorder answered (SIP CANCEL)",
     _S.STOPPING: "ends: the copy is cut off, the recorder is told (SIP BYE)",
     _S.STOPPED: "IS OVER",

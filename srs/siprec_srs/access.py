@@ -25,6 +25,11 @@ class Verdict:
     headers: tuple[Header, ...] = ()
     proof: str | None = None
 
+    @property
+    def is_challenge(self) -> bool:
+        """Tell whether credentials would help."""
+        return self.status in (401, 407)
+
 
 def digest_response(
     algorithm: str, secret: str, method: str, fields: dict[str, str], realm: str = REALM
@@ -57,7 +62,9 @@ class Access:
     def hidden_headers(self) -> frozenset[str]:
         """Name the headers, in lower case, whose values are secrets."""
         header = self._policy.header
-        return frozenset({"authorization", *([header[0].lower()] if header else [])})
+        return frozenset(
+            {"authorization", "proxy-authorization", *([header[0].lower()] if header else [])}
+        )
 
     def judge(self, request: Request) -> Verdict:
         """Say whether a request may come in."""
@@ -83,11 +90,14 @@ class Access:
             f'Digest realm="{REALM}", nonce="{self._nonce()}", qop="auth", '
             f"algorithm={algorithm}{stale}"
         )
-        return Verdict(status=401, why=problem, headers=(("WWW-Authenticate", challenge),))
+        status, name = (407, "Proxy") if self._policy.as_proxy else (401, "WWW")
+        header = (f"{name}-Authenticate", challenge)
+        return Verdict(status=status, why=problem, headers=(header,))
 
     def _problem(self, request: Request) -> tuple[str, bool]:
         """Return what is wrong with the credentials, and whether a new nonce would mend it."""
-        fields = _credentials(request)
+        name = "Proxy-Authorization" if self._policy.as_proxy else "Authorization"
+        fields = _credentials(request, name)
         algorithm = self._policy.digest_algorithm
         if not fields:
             return "no credentials", False
@@ -137,8 +147,8 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _credentials(request: Request) -> dict[str, str]:
-    for value in request.all("Authorization"):
+def _credentials(request: Request, header: str) -> dict[str, str]:
+    for value in request.all(header):
         scheme, _, rest = value.strip().partition(" ")
         if scheme.lower() == "digest":
             pairs = (part.partition("=") for part in split_outside(rest, ","))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from siprec_srs.message import Header
+from siprec_srs.offers import Wish
 from siprec_srs.tls import TlsPolicy
 from siprec_srs.transaction import Timers
 
@@ -33,7 +35,8 @@ class SrtpPolicy:
 class AccessPolicy:
     """Who may record; all, by default.
 
-    digest: `user:password`, empty for none. header: name and value that an INVITE must have.
+    digest: `user:password`, empty for none. as_proxy: ask as a proxy does, with 407.
+    header: name and value that an INVITE must have.
     every_request: ask for digest credentials inside the dialog too.
     """
 
@@ -41,7 +44,56 @@ class AccessPolicy:
     digest_algorithm: str = "MD5"
     nonce_lifetime_s: float = 300.0
     every_request: bool = False
+    as_proxy: bool = False
     header: tuple[str, str] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerPolicy:
+    """The session timer (RFC 4028). Without `expires_s` the SRC's request decides.
+
+    expires_s, refresher (`uac` or `uas`): what our 2xx says, whatever was asked. refresh_by:
+    the method of our refreshes. never_refreshes: we do not, although we said we would.
+    """
+
+    expires_s: int = 0
+    refresher: str = ""
+    min_se_s: int = 0
+    refresh_by: str = "INVITE"
+    never_refreshes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """How requests are refused: the first `times` of them, 0 for all."""
+
+    status: int
+    reason: str
+    times: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MidCallPolicy:
+    """What happens inside the dialog besides recording.
+
+    reinvite_offers, update_offers: one request each, so many seconds apart.
+    glare: `491` refuses the SRC's first offer so, `cross` sends one of ours at the same time.
+    """
+
+    timer: TimerPolicy = field(default_factory=TimerPolicy)
+    reinvite_offers: tuple[Wish, ...] = (Wish(),)
+    cancel_reinvite: bool = False
+    update_after_s: float | None = None
+    update_offers: tuple[Wish, ...] = (Wish(is_absent=True),)
+    snapshot_request_after_s: float | None = None
+    info_after_s: float | None = None
+    glare: str = ""
+    refuse_reinvite: Refusal | None = None
+    refuse_update: Refusal | None = None
+    silent_reinvite: bool = False
+    delay_reinvite_s: float = 0.0
+    forked_200: bool = False
+    moved_contact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +103,7 @@ class Behaviour:
     port_zero: index of the m-line to refuse, -1 for none, None for all.
     capacity: how many sessions at once, 0 for any number. die_on: the file that kills us.
     keys: the file that gets the keys of SRTP, for tests that look for them elsewhere.
+    retry_after_s: what refusals tell, None for nothing.
     """
 
     out: Path
@@ -61,6 +114,7 @@ class Behaviour:
     max_sessions: int = 0
     timers: Timers = field(default_factory=Timers)
     refuse: tuple[int, str] | None = None
+    retry_after_s: int | None = None
     redirect: str = ""
     silent: bool = False
     ring_only: bool = False
@@ -79,6 +133,7 @@ class Behaviour:
     options_after_s: float | None = None
     reinvite_after_s: float | None = None
     die_after_s: float | None = None
+    mid_call: MidCallPolicy = field(default_factory=MidCallPolicy)
     srtp: SrtpPolicy = field(default_factory=SrtpPolicy)
     access: AccessPolicy = field(default_factory=AccessPolicy)
     tls: TlsPolicy | None = None
@@ -89,3 +144,8 @@ class Behaviour:
     def refuses_line(self, index: int) -> bool:
         """Tell whether the m-line of this index is to be answered with port 0."""
         return self.port_zero is None or self.port_zero == index
+
+    @property
+    def retry_after(self) -> tuple[Header, ...]:
+        """Return the header that refusals have, if any."""
+        return () if self.retry_after_s is None else (("Retry-After", str(self.retry_after_s)),)

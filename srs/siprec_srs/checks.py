@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from siprec_srs.address import parse_name_addr
 from siprec_srs.errors import BodyError, ParseError, SdpError
-from siprec_srs.message import Header, Request
-from siprec_srs.metadata import Known, Verdict, check
+from siprec_srs.known import Known
+from siprec_srs.message import Header, Message, Request
+from siprec_srs.metadata import Verdict, check
 from siprec_srs.multipart import Parts, read_parts
 from siprec_srs.sdp import Offer, parse_offer
 
@@ -75,20 +76,20 @@ def examine_invite(invite: Request) -> Findings:
     return found
 
 
-def examine_change(request: Request, known: Known, labels: list[str]) -> Findings:
-    """Check a re-INVITE, an UPDATE or a BYE; body, SDP and metadata are optional there.
+def examine_change(message: Message, known: Known, labels: list[str]) -> Findings:
+    """Check a re-INVITE, an UPDATE, a 2xx to ours, an ACK or a BYE; all bodies are optional there.
 
     labels: of the session description in force, for metadata that comes alone.
     """
     found = Findings()
-    if request.method != "BYE":
-        _check_contact(request, found)
-    _read_body(request, found)
+    if message.cseq[1] not in ("ACK", "BYE"):
+        _check_contact(message, found)
+    _read_body(message, found)
     _check_metadata(found, known, labels)
     return found
 
 
-def _check_contact(request: Request, found: Findings) -> None:
+def _check_contact(request: Message, found: Findings) -> None:
     contacts = request.values("Contact")
     if len(contacts) != 1:
         found.errors.append(f"{len(contacts)} Contact values instead of one")
@@ -103,7 +104,7 @@ def _check_contact(request: Request, found: Findings) -> None:
         found.errors.append("+sip.src is missing in Contact")
 
 
-def _read_body(request: Request, found: Findings) -> None:
+def _read_body(request: Message, found: Findings) -> None:
     try:
         found.parts = read_parts(request)
     except BodyError as error:

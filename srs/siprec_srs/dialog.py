@@ -1,6 +1,7 @@
 """A dialog as its callee sees it: tags, route set, sequence numbers (RFC 3261 §12)."""
 
 import secrets
+import time
 from dataclasses import dataclass, field
 
 from siprec_srs.address import host_port, parse_name_addr, parse_uri, parse_via
@@ -12,7 +13,7 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO"
 ACCEPT = "application/sdp, application/rs-metadata+xml, application/rs-metadata, multipart/mixed"
 SUPPORTED = "siprec, timer"
 USER_AGENT = "siprec-srs"
-_COPIED = ("from", "call-id", "cseq")
+_MOVE_S = 1.0
 
 
 def new_tag() -> str:
@@ -80,6 +81,14 @@ def _target(message: Request | Response) -> str:
         return ""
 
 
+def _place(uri: str) -> tuple[str, str, int]:
+    try:
+        parsed = parse_uri(uri)
+    except ParseError:
+        return "", "", 0
+    return parsed.user, parsed.host.lower(), parsed.port
+
+
 @dataclass(slots=True, kw_only=True)
 class Dialog:
     """One dialog that a peer began. Route set and remote target as RFC 3261 §12.1.1 says."""
@@ -94,6 +103,8 @@ class Dialog:
     contact: str
     remote_cseq: int
     local_cseq: int = field(default_factory=lambda: secrets.randbelow(10_000))
+    old_contact: str = ""
+    moved_at: float = 0.0
 
     @classmethod
     def of(cls, invite: Request, contact: str) -> "Dialog":
@@ -114,6 +125,22 @@ class Dialog:
     def refresh_target(self, message: Request | Response) -> None:
         """Take a new remote target from a re-INVITE, an UPDATE or their 2xx (§12.2)."""
         self.target = _target(message) or self.target
+
+    def move_contact(self) -> None:
+        """Give ourselves another Contact, which the next 2xx tells."""
+        if not self.old_contact:
+            self.old_contact, self.moved_at = self.contact, time.monotonic()
+            self.contact = self.contact.replace("<sip:srs@", "<sip:srs-moved@")
+
+    def is_ours(self, request: Request) -> bool:
+        """Tell whether the Request-URI of a request is our Contact (§12.2.1.1).
+
+        Just after a move it may be the one before: the 2xx was on its way.
+        """
+        known = [self.contact]
+        if self.old_contact and time.monotonic() < self.moved_at + _MOVE_S:
+            known.append(self.old_contact)
+        return _place(request.uri) in [_place(parse_name_addr(one).uri) for one in known]
 
     def next_hop(self) -> tuple[str, str, int]:
         """Return transport, host and port of the next hop. Raises: ParseError."""
@@ -158,6 +185,6 @@ class Dialog:
         if method not in ("BYE", "ACK"):
             headers += [("Contact", self.contact), ("Allow", ALLOW), ("Accept", ACCEPT)]
         headers += [("User-Agent", USER_AGENT), *extra]
-        if body:
+        if body and not any(name == "Content-Type" for name, _ in extra):
             headers.append(("Content-Type", "application/sdp"))
         return Request(method=method, uri=uri, headers=tuple(headers), body=body)

@@ -1,6 +1,5 @@
 """The media of one recording session: sockets, receivers, files, reports."""
 
-import asyncio
 import secrets
 import time
 from collections.abc import Callable
@@ -10,9 +9,11 @@ from typing import Any
 
 from siprec_srs.behaviour import Behaviour
 from siprec_srs.guard import PLAIN_PROFILE, PROFILES, Guard, doubts, new_guard
+from siprec_srs.offers import Wish, judge_answer
 from siprec_srs.ports import PortPairs
 from siprec_srs.rtp import Receiver
 from siprec_srs.sdp import AnswerLine, MediaLine, Offer, choose_codec, write_answer
+from siprec_srs.speech import Speech
 from siprec_srs.summary import iso, safe_name
 from siprec_srs.track import Track
 from siprec_srs.transport import Address
@@ -43,6 +44,10 @@ class Media:
         self._number = secrets.randbelow(2**31)
         self._version = 0
         self._lines: list[AnswerLine] = []
+        self._sent: list[AnswerLine] = []
+        self._wish: Wish | None = None
+        self._is_holding = behaviour.inactive
+        self._ended: set[int] = set()
         self._epoch = time.time() - time.monotonic()
         self.tracks: list[Track] = []
         self.refused: list[str] = []
@@ -51,24 +56,91 @@ class Media:
     def answer(self, offer: Offer) -> bytes | None:
         """Open what the offer needs and return our session description.
 
-        Keeps ports of m-lines that stay. Returns None when not one m-line is usable.
+        Keeps ports of m-lines that stay. Returns None when not one m-line is usable; an offer
+        that comes later and is refused so changes nothing (RFC 3264 §8).
         """
-        lines = [self._answer_line(index, line) for index, line in enumerate(offer.media)]
-        if not any(line.port for line in lines) and self._behaviour.port_zero == -1:
+        wanted = [line for line in offer.media if line.port]
+        if self._lines and wanted and not any(map(_is_known, wanted)):
             return None
-        lines = self._misbehave(lines)
-        if lines != self._lines:
+        lines = [self._answer_line(index, line) for index, line in enumerate(offer.media)]
+        is_hopeless = wanted or not self._lines
+        if is_hopeless and not any(x.port for x in lines) and self._behaviour.port_zero == -1:
+            return None
+        for index, line in enumerate(lines):
+            self._turn(index, line.direction if line.port else "removed")
+        return self._write(self._misbehave(lines), is_agreed=True)
+
+    def _turn(self, index: int, direction: str) -> None:
+        if index in self._by_index:
+            self._by_index[index].turn(direction)
+
+    def _write(self, lines: list[AnswerLine], *, is_agreed: bool) -> bytes:
+        if lines != self._sent:
             self._version += 1
-            self._lines = lines
+            self._sent = lines
         self.sdp = write_answer(
             host=self._host, number=self._number, version=self._version, lines=lines
         )
+        if is_agreed:
+            self._lines = lines
         return self.sdp
+
+    def offer(self, wish: Wish) -> bytes:
+        """Return an offer of ours; then comes `take_answer`, or `drop_offer` when it is refused."""
+        self._wish = wish
+        if wish.moves:
+            for track in self._by_index.values():
+                track.moving = self._ports.open(self._host)
+                if not self._behaviour.no_media:
+                    track.listen(track.moving)
+        moved = [self._moved(index, line) for index, line in enumerate(self._lines)]
+        return self._write(wish.lines(moved), is_agreed=False)
+
+    def _moved(self, index: int, line: AnswerLine) -> AnswerLine:
+        track = self._by_index.get(index)
+        if track is None or track.moving is None:
+            return line
+        return replace(line, port=int(track.moving[0].getsockname()[1]))
+
+    def take_answer(self, theirs: Offer) -> list[str]:
+        """Take the answer to our offer, and return what is wrong with it."""
+        wish, self._wish = self._wish or Wish(), None
+        problems = judge_answer(self._sent, theirs, len(self._lines))
+        pairs = list(zip(self._sent, theirs.media, strict=False))
+        for index, (ours, answered) in enumerate(pairs):
+            self._settle(index, ours, answered)
+        if wish.direction:
+            self._is_holding = wish.direction == "inactive"
+        if wish.port_zero >= 0:
+            self._ended.add(wish.port_zero)
+        kept = [replace(x, port=x.port if y.port else 0) for x, y in pairs]
+        self._lines = kept + [replace(x, port=0) for x in self._sent[len(kept) :]]
+        return problems
+
+    def _settle(self, index: int, ours: AnswerLine, answered: MediaLine) -> None:
+        track = self._by_index.get(index)
+        if track is None:
+            return
+        if not (ours.port and answered.port):
+            self._stop(index)
+            return
+        track.move()
+        track.rtcp_to = answered.rtcp
+        if track.guard is not None and track.guard.agree(answered) is None:
+            self._note(f"label {track.label}: no key that we can use in the answer to our offer")
+        sends = answered.direction in ("sendonly", "sendrecv") and ours.direction != "inactive"
+        track.turn("recvonly" if sends else "inactive")
+
+    def drop_offer(self) -> None:
+        """Go on as before: our offer was refused."""
+        self._wish = None
+        for track in self._by_index.values():
+            track.stay()
 
     def _answer_line(self, index: int, line: MediaLine) -> AnswerLine:
         codec = choose_codec(line)
-        usable = line.port and line.kind == "audio" and line.proto in PROFILES
-        if not usable or codec is None or self._behaviour.refuses_line(index):
+        is_refused = self._behaviour.refuses_line(index) or index in self._ended
+        if not line.port or not _is_known(line) or codec is None or is_refused:
             return self._refuse_line(index, line)
         guard = self._guard(index, line)
         security = guard.agree(line) if guard is not None else ()
@@ -79,7 +151,7 @@ class Media:
             self._note(doubt)
         track = self._track(index, line, codec)
         track.take_guard(guard)
-        sends = line.direction in ("sendonly", "sendrecv") and not self._behaviour.inactive
+        sends = line.direction in ("sendonly", "sendrecv") and not self._is_holding
         return AnswerLine(
             port=track.port,
             proto=line.proto,
@@ -162,9 +234,7 @@ class Media:
             wav=wav,
         )
         if not self._behaviour.no_media:
-            loop = asyncio.get_running_loop()
-            loop.add_reader(rtp, track.read)
-            loop.add_reader(rtcp, track.read_rtcp)
+            track.listen((rtp, rtcp))
         return track
 
     def _file(self, label: str, suffix: str) -> Path:
@@ -178,6 +248,7 @@ class Media:
     def _stop(self, index: int) -> None:
         track = self._by_index.pop(index, None)
         if track is not None:
+            track.turn("removed")
             track.close()
 
     def start(self) -> None:
@@ -246,15 +317,31 @@ class Media:
             sources.append((wav.path, round(late * RATE_HZ)))
         join(self._folder / "stereo.wav", sources)
 
-    def describe(self, participant: Callable[[str], dict[str, str] | None]) -> dict[str, Any]:
-        """Return the `labels` of the summary."""
+    def describe(
+        self,
+        participant: Callable[[str], dict[str, str] | None],
+        attribute: Callable[[str, Speech], tuple[list[dict[str, Any]], bool | None]],
+    ) -> dict[str, Any]:
+        """Return the `labels` of the summary.
+
+        attribute: tells who spoke when, and whether the metadata agrees.
+        """
         described: dict[str, Any] = {
             label: {"participant": participant(label), "codec": None, "refused": True, "packets": 0}
             for label in self.refused
         }
         for track in self.tracks:
-            described[track.label] = self._describe(track, participant(track.label))
+            base = self._describe(track, participant(track.label))
+            base["speakers"], base["agrees"] = attribute(track.label, self._speech(track))
+            earlier = described.get(track.label, {})
+            if "port" in earlier:
+                # The m-line was removed and came back.
+                described[f"{track.label}#{earlier['port']}"] = earlier
+            described[track.label] = base
         return described
+
+    def _speech(self, track: Track) -> Speech:
+        return {int(key + self._epoch * 10): n for key, n in track.receiver.speech.items()}
 
     def _describe(self, track: Track, participant: dict[str, str] | None) -> dict[str, Any]:
         got = track.receiver
@@ -269,6 +356,8 @@ class Media:
             "last_packet": iso(got.last_arrival + self._epoch) if got.packets else None,
             "packets_before_answer": track.before_answer,
             "packets_after_bye": after,
+            "packets_while_inactive": track.while_inactive,
+            "packets_at_old_port": track.at_old_port,
             "lost": got.lost,
             "duplicates": got.duplicates,
             "malformed": got.malformed,
@@ -278,5 +367,12 @@ class Media:
             "speech_s": round(got.speech_samples / RATE_HZ, 2),
             "duration_s": round(got.end_position / RATE_HZ, 3),
             "rtcp_reports": track.reports,
+            "directions": [[iso(at + self._epoch), way] for at, way in track.directions],
             "srtp": track.guard.rtp.describe(track.guard.profile) if track.guard else None,
         }
+
+
+def _is_known(line: MediaLine) -> bool:
+    """Tell whether this is audio in a codec and a profile that we can take."""
+    is_audio = line.kind == "audio" and line.proto in PROFILES
+    return is_audio and choose_codec(line) is not None

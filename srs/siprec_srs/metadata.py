@@ -8,40 +8,13 @@ from typing import Any, Final
 
 from lxml import etree
 
-NAMESPACE: Final = "urn:ietf:params:xml:ns:recording:1"
+from siprec_srs.history import broken_identities, homeless_streams
+from siprec_srs.known import Known
+from siprec_srs.known import q as _q
+
 PARAMETERS_NAMESPACE: Final = "urn:kamailio-siprec:parameters:1"
 MAX_BYTES: Final = 262_144
 _PROLOG = re.compile(rb"\s*+(?><\?.*?\?>\s*+|<!--.*?-->\s*+)*+<!DOCTYPE", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Participant:
-    """Who speaks: the first nameID of a participant."""
-
-    aor: str
-    name: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Known:
-    """What the documents of one recording session have said so far.
-
-    `streams` maps stream_id to label, `senders` maps stream_id to the participants that
-    contribute to it.
-    """
-
-    has_complete: bool = False
-    groups: set[str] = field(default_factory=set)
-    sessions: set[str] = field(default_factory=set)
-    participants: dict[str, Participant] = field(default_factory=dict)
-    streams: dict[str, str] = field(default_factory=dict)
-    senders: dict[str, list[str]] = field(default_factory=dict)
-
-    def speakers(self, label: str) -> list[Participant]:
-        """Return the participants that send the stream of this label."""
-        streams = [stream for stream, its in self.streams.items() if its == label]
-        ids = [who for stream in streams for who in self.senders.get(stream, [])]
-        return [self.participants[who] for who in ids if who in self.participants]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,10 +37,6 @@ def _schema() -> etree.XMLSchema:
     return etree.XMLSchema(etree.fromstring(text))
 
 
-def _q(name: str) -> str:
-    return f"{{{NAMESPACE}}}{name}"
-
-
 def _local(element: etree._Element) -> str:
     return etree.QName(element).localname
 
@@ -87,10 +56,14 @@ def check(body: bytes, known: Known, labels: list[str] | None) -> Verdict:
     verdict.datamode = root.findtext(_q("datamode"), "complete")
     if verdict.datamode == "partial" and not known.has_complete:
         _blame(verdict, root, "a partial document before a complete one")
-    verdict.known = _merge(root, known, verdict)
+    _check_definitions(root, verdict)
+    verdict.known = known.after(root, is_partial=verdict.datamode == "partial")
+    verdict.notes += broken_identities(known, verdict.known)
     _check_references(root, verdict)
     if verdict.datamode == "complete":
         _check_associations(root, verdict)
+    if verdict.datamode == "complete" and not known.has_complete:
+        _check_speakers(verdict)
     if labels is not None:
         _check_labels(root, verdict, labels)
     _read_parameters(root, verdict)
@@ -135,61 +108,23 @@ def _blame(verdict: Verdict, element: etree._Element, text: str) -> None:
     verdict.errors.append(f"line {element.sourceline}, element <{_local(element)}>: {text}")
 
 
-def _merge(root: etree._Element, known: Known, verdict: Verdict) -> Known:
-    keep = verdict.datamode == "partial"
-    after = Known(
-        has_complete=known.has_complete or not keep,
-        groups=set(known.groups) if keep else set(),
-        sessions=set(known.sessions) if keep else set(),
-        participants=dict(known.participants) if keep else {},
-        streams=dict(known.streams) if keep else {},
-        senders={key: list(ids) for key, ids in known.senders.items()} if keep else {},
-    )
-    after.groups |= set(_defined(root, verdict, "group", "group_id"))
-    after.sessions |= set(_defined(root, verdict, "session", "session_id"))
-    for key, element in _defined(root, verdict, "participant", "participant_id").items():
-        name_id = element.find(_q("nameID"))
-        if name_id is not None:
-            name = name_id.findtext(_q("name")) or ""
-            after.participants[key] = Participant(aor=str(name_id.get("aor")), name=name)
-    for key, element in _defined(root, verdict, "stream", "stream_id").items():
-        label = element.findtext(_q("label"))
-        after.streams[key] = label if label is not None else after.streams.get(key, "")
-    _merge_senders(root, after)
-    return after
-
-
-def _merge_senders(root: etree._Element, after: Known) -> None:
-    # RFC 7865 §6.8.1: the association replaces what was said of this participant before.
-    for assoc in root.iterfind(_q("participantstreamassoc")):
-        who = str(assoc.get("participant_id"))
-        for ids in after.senders.values():
-            if who in ids:
-                ids.remove(who)
-        if assoc.find(_q("disassociate-time")) is not None:
-            continue
-        for send in assoc.iterfind(_q("send")):
-            after.senders.setdefault((send.text or "").strip(), []).append(who)
-
-
-def _defined(
-    root: etree._Element, verdict: Verdict, name: str, attribute: str
-) -> dict[str, etree._Element]:
-    found: dict[str, etree._Element] = {}
-    for element in root.iterfind(_q(name)):
-        key = str(element.get(attribute))
-        if key in found:
-            _blame(verdict, element, f"{attribute} {key} is defined twice")
-        found[key] = element
-    return found
+def _check_definitions(root: etree._Element, verdict: Verdict) -> None:
+    for name in ("group", "session", "participant", "stream"):
+        attribute = f"{name}_id"
+        found: set[str] = set()
+        for element in root.iterfind(_q(name)):
+            key = str(element.get(attribute))
+            if key in found:
+                _blame(verdict, element, f"{attribute} {key} is defined twice")
+            found.add(key)
 
 
 def _check_references(root: etree._Element, verdict: Verdict) -> None:
     known = verdict.known
     attributes = (
-        ("stream", "session_id", known.sessions),
-        ("sessionrecordingassoc", "session_id", known.sessions),
-        ("participantsessionassoc", "session_id", known.sessions),
+        ("stream", "session_id", set(known.sessions)),
+        ("sessionrecordingassoc", "session_id", set(known.sessions)),
+        ("participantsessionassoc", "session_id", set(known.sessions)),
         ("participantsessionassoc", "participant_id", set(known.participants)),
         ("participantstreamassoc", "participant_id", set(known.participants)),
     )
@@ -220,9 +155,13 @@ def _check_associations(root: etree._Element, verdict: Verdict) -> None:
     for element in root.iterfind(_q("session")):
         if element.get("session_id") not in recorded:
             verdict.notes.append(f"line {element.sourceline}: session without its recordingassoc")
-    for key, label in verdict.known.streams.items():
-        if label and not verdict.known.senders.get(key):
-            verdict.notes.append(f"nobody sends the stream with label {label}")
+
+
+def _check_speakers(verdict: Verdict) -> None:
+    # Later nobody may send: that is what a call on hold looks like.
+    for stream in verdict.known.streams.values():
+        if stream.label and not verdict.known.speakers(stream.label):
+            verdict.notes.append(f"nobody sends the stream with label {stream.label}")
 
 
 def _check_labels(root: etree._Element, verdict: Verdict, labels: list[str]) -> None:
@@ -238,6 +177,7 @@ def _check_labels(root: etree._Element, verdict: Verdict, labels: list[str]) -> 
         for label in labels:
             if label not in seen:
                 verdict.errors.append(f"the m-line with label {label} has no <stream>")
+    verdict.notes += homeless_streams(verdict.known, labels)
 
 
 def _read_parameters(root: etree._Element, verdict: Verdict) -> None:

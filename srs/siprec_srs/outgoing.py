@@ -1,7 +1,8 @@
-"""Requests of our own inside a dialog: BYE, OPTIONS, re-INVITE, and the ACK of its answer."""
+"""Requests of our own inside a dialog: sent, cancelled, acknowledged, and written down."""
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from siprec_srs.address import parse_via
@@ -15,6 +16,27 @@ from siprec_srs.transport import Flow
 
 Done = Callable[[Response | None], None]
 
+# Who sends a request that is answered so tries again (RFC 3261 §14.1, RFC 4028 §7.3).
+_TRIED_AGAIN = (422, 491)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request to be sent. `tells` goes into the summary; `done` gets the final response.
+
+    answers: makes the body of the ACK from the 200 to an INVITE without offer.
+    cancels: sends CANCEL right behind the INVITE.
+    """
+
+    method: str
+    body: bytes = b""
+    extra: tuple[Header, ...] = ()
+    done: Done | None = None
+    tells: tuple[tuple[str, Any], ...] = ()
+    answers: Callable[[Response], bytes] | None = None
+    cancels: bool = False
+    offers: bool = False
+
 
 class Outgoing:
     """Sends requests of one dialog and writes what became of them into the summary."""
@@ -25,56 +47,73 @@ class Outgoing:
         self._summary = summary
         self._fallback: Flow | None = None
         self._acks: dict[int, tuple[bytes, Flow]] = {}
-        self.is_inviting = False
+        self._open: list[Order] = []
+
+    @property
+    def is_inviting(self) -> bool:
+        """Tell whether an INVITE of ours has no final response yet."""
+        return any(order.method == "INVITE" for order in self._open)
+
+    @property
+    def is_offering(self) -> bool:
+        """Tell whether an offer of ours has no answer yet."""
+        return any(order.offers for order in self._open)
 
     def use_when_unreachable(self, flow: Flow) -> None:
         """Name the flow of the SRC's last request; TLS stays on it, others when all else fails."""
         self._fallback = flow
 
-    def send(
-        self,
-        method: str,
-        *,
-        body: bytes = b"",
-        extra: tuple[Header, ...] = (),
-        done: Done | None = None,
-    ) -> None:
-        """Send a request; `done` gets its final response, or None when there is none."""
-        entry: dict[str, Any] = {"method": method, "status": None, "at": iso(time.time())}
+    def send(self, order: Order) -> dict[str, Any]:
+        """Send a request; returns what the summary says of it."""
+        entry: dict[str, Any] = {"method": order.method, "status": None, "at": iso(time.time())}
+        entry |= dict(order.tells)
         self._summary.sent_requests.append(entry)
-        self.is_inviting = self.is_inviting or method == "INVITE"
-        self._environment.spawn(self._send(method, body, extra, entry, done))
+        self._open.append(order)
+        self._environment.spawn(self._send(order, entry))
+        return entry
 
-    async def _send(
-        self,
-        method: str,
-        body: bytes,
-        extra: tuple[Header, ...],
-        entry: dict[str, Any],
-        done: Done | None,
-    ) -> None:
+    async def _send(self, order: Order, entry: dict[str, Any]) -> None:
         flow = await self._flow()
         if flow is None:
-            self._finish(method, entry, None, done)
+            self._finish(order, entry, None)
             return
-        request = self._dialog.request(method, via=self._via(flow), extra=extra, body=body)
-        key = parse_via(request.get("Via")).branch, method
-        clients = self._environment.clients
+        request = self._dialog.request(
+            order.method, via=self._via(flow), extra=order.extra, body=order.body
+        )
 
         def on_final(response: Response | None) -> None:
             # A 2xx may come again: it is dialog business then, see `acknowledge_again`.
+            if order.method == "INVITE" and response is not None:
+                self._acknowledge(request, response, flow, order)
+            self._finish(order, entry, response)
+
+        self._begin(request, flow, on_final)
+        if order.cancels:
+            self._cancel(request, flow)
+
+    def _begin(self, request: Request, flow: Flow, on_final: Done) -> None:
+        key = parse_via(request.get("Via")).branch, request.method
+        clients = self._environment.clients
+
+        def final(response: Response | None) -> None:
             clients.pop(key, None)
-            if method == "INVITE" and response is not None:
-                self._acknowledge(request, response, flow)
-            self._finish(method, entry, response, done)
+            on_final(response)
 
         clients[key] = ClientTransaction(
             request=request.encode(),
             flow=flow,
             timers=self._environment.table.timers,
             schedule=self._environment.table.schedule,
-            on_final=on_final,
+            on_final=final,
         )
+
+    def _cancel(self, invite: Request, flow: Flow) -> None:
+        """Cancel at once, provisional response or not: the race is what is to be tried."""
+        entry: dict[str, Any] = {"method": "CANCEL", "status": None, "at": iso(time.time())}
+        self._summary.sent_requests.append(entry)
+        order = Order(method="CANCEL")
+        cancel = _sibling(invite, "CANCEL", invite.get("To"))
+        self._begin(cancel, flow, lambda response: self._finish(order, entry, response))
 
     async def _flow(self) -> Flow | None:
         known = self._fallback
@@ -91,34 +130,30 @@ class Outgoing:
     def _via(self, flow: Flow) -> tuple[str, str, int]:
         return flow.transport, flow.local_host, self._environment.endpoint.port_of(flow.transport)
 
-    def _finish(
-        self, method: str, entry: dict[str, Any], response: Response | None, done: Done | None
-    ) -> None:
-        if method == "INVITE":
-            self.is_inviting = False
+    def _finish(self, order: Order, entry: dict[str, Any], response: Response | None) -> None:
+        # By identity: two orders may be equal.
+        self._open = [one for one in self._open if one is not order]
         entry["status"] = response.status if response is not None else None
         entry["answered_at"] = iso(time.time())
         if response is None:
-            self._summary.note(f"no final response to our {method}")
-        elif response.status >= 300:
-            self._summary.note(f"our {method} was answered {response.status}")
-        if done is not None:
-            done(response)
+            self._summary.note(f"no final response to our {order.method}")
+        elif response.status >= 300 and not self._is_expected(order, response.status):
+            self._summary.note(f"our {order.method} was answered {response.status}")
+        if order.done is not None:
+            order.done(response)
 
-    def _acknowledge(self, invite: Request, response: Response, flow: Flow) -> None:
+    def _is_expected(self, order: Order, status: int) -> bool:
+        return status in _TRIED_AGAIN or (order.cancels and status == 487)
+
+    def _acknowledge(self, invite: Request, response: Response, flow: Flow, order: Order) -> None:
         number = invite.cseq[0]
         if response.status < 300:
             self._dialog.refresh_target(response)
-            ack = self._dialog.request("ACK", via=self._via(flow), cseq=number)
+            body = order.answers(response) if order.answers is not None else b""
+            ack = self._dialog.request("ACK", via=self._via(flow), cseq=number, body=body)
         else:
             # RFC 3261 §17.1.1.3: the ACK of a refusal has the Via and the routes of the INVITE.
-            kept = tuple(
-                (name, f"{number} ACK" if name == "CSeq" else value)
-                for name, value in invite.headers
-                if name in ("Via", "Max-Forwards", "Route", "From", "Call-ID", "CSeq")
-            )
-            headers = (*kept, ("To", response.get("To")))
-            ack = Request(method="ACK", uri=invite.uri, headers=headers)
+            ack = _sibling(invite, "ACK", response.get("To"))
         self._acks[number] = (ack.encode(), flow)
         flow.send(self._acks[number][0])
 
@@ -130,3 +165,14 @@ class Outgoing:
         data, flow = self._acks[number]
         flow.send(data)
         return True
+
+
+def _sibling(invite: Request, method: str, to: str) -> Request:
+    """Write an ACK or CANCEL that belongs to the transaction of an INVITE (RFC 3261 §9.1)."""
+    number = invite.cseq[0]
+    kept = tuple(
+        (name, f"{number} {method}" if name == "CSeq" else value)
+        for name, value in invite.headers
+        if name in ("Via", "Max-Forwards", "Route", "From", "Call-ID", "CSeq")
+    )
+    return Request(method=method, uri=invite.uri, headers=(*kept, ("To", to)))

@@ -83,6 +83,7 @@ class Receiver:
     codecs: payload types of the offer that are audio we can decode.
     answered: the payload types of our answer.
     note: told each oddity, once.
+    speech: samples above -45 dBFS by the tenth of a second in which they came.
     """
 
     codecs: dict[int, str]
@@ -101,6 +102,7 @@ class Receiver:
     clock_start: float = 0.0
     end_position: int = 0
     speech_samples: int = 0
+    speech: dict[int, int] = field(default_factory=dict)
     late: int = 0
 
     def process(self, batch: list[Arrival]) -> None:
@@ -185,6 +187,8 @@ class Receiver:
         self.end_position = max(self.end_position, position + len(payload))
         if law.mean_square(payload) > _SPEECH_SQUARE:
             self.speech_samples += len(payload)
+            tenth = int(arrival * 10)
+            self.speech[tenth] = self.speech.get(tenth, 0) + len(payload)
         if self.sink is not None:
             self.sink.put(position, law.decode(payload))
 

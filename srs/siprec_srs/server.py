@@ -171,18 +171,19 @@ class Server:
             _respond(transaction, 405, "Method Not Allowed", (("Allow", ALLOW),))
 
     def _challenges(self, transaction: ServerTransaction) -> bool:
-        """Answer 401 to a request inside the dialog when each must prove who sent it."""
+        """Answer 401 or 407 to a request inside the dialog when each must prove who sent it."""
         if not self._behaviour.access.every_request:
             return False
         verdict = self._access.judge(transaction.request)
-        if verdict.status == 401:
+        if verdict.is_challenge:
             self._challenge(transaction, verdict)
-        return verdict.status == 401
+        return verdict.is_challenge
 
     def _challenge(self, transaction: ServerTransaction, verdict: Verdict) -> None:
         method, call_id = transaction.request.method, transaction.request.call_id
         self._environment.tell("challenged", call_id, method=method, why=verdict.why)
-        _respond(transaction, 401, "Unauthorized", verdict.headers)
+        reason = {401: "Unauthorized"}.get(verdict.status, "Proxy Authentication Required")
+        _respond(transaction, verdict.status, reason, verdict.headers)
 
     def _session_of(self, request: Request) -> Session | None:
         local = parse_name_addr(request.need("To")).tag
@@ -192,7 +193,7 @@ class Server:
     def _invite(self, transaction: ServerTransaction, options: list[str]) -> None:
         is_silent = self._behaviour.silent
         verdict = Verdict() if is_silent else self._access.judge(transaction.request)
-        if verdict.status == 401:
+        if verdict.is_challenge:
             # It only asks for credentials: no session yet, so no folder.
             self._challenge(transaction, verdict)
             return
@@ -204,13 +205,14 @@ class Server:
             session.summary.note(f"Require with unknown {', '.join(options)}")
             session.refuse(420, "Bad Extension", _unsupported(options))
         elif self._is_full() and not is_silent:
-            session.refuse(503, "Service Unavailable", (("Retry-After", str(_RETRY_AFTER_S)),))
+            default = (("Retry-After", str(_RETRY_AFTER_S)),)
+            session.refuse(503, "Service Unavailable", self._behaviour.retry_after or default)
         else:
             session.begin()
 
     def _is_full(self) -> bool:
         """Tell whether there are more sessions, the newest included, than we may have."""
-        live = sum(not session.is_over for session in self._sessions.values())
+        live = sum(not session.is_over for session in set(self._sessions.values()))
         return bool(self._behaviour.capacity) and live > self._behaviour.capacity
 
     def _new_session(self, transaction: ServerTransaction, verdict: Verdict) -> Session:
@@ -227,20 +229,26 @@ class Server:
         )
         dialog = session.dialog
         self._sessions[dialog.call_id, dialog.local_tag, dialog.remote_tag] = session
+        if session.fork is not None:
+            self._sessions[dialog.call_id, session.fork.tag, dialog.remote_tag] = session
         self._pending[id(transaction)] = session
         return session
 
     def _cancel(self, transaction: ServerTransaction) -> None:
         invite = self._table.find_invite(transaction.request)
-        session = self._pending.get(id(invite)) if invite is not None else None
-        if session is None:
+        session = None
+        if invite is not None:
+            session = self._pending.get(id(invite)) or self._session_of(invite.request)
+        if session is None or invite is None:
             _respond(transaction, 481, "Call/Transaction Does Not Exist")
         else:
-            session.cancel(transaction)
+            session.cancel(transaction, invite)
 
     def _over(self, session: Session) -> None:
         dialog = session.dialog
         self._sessions.pop((dialog.call_id, dialog.local_tag, dialog.remote_tag), None)
+        if session.fork is not None:
+            self._sessions.pop((dialog.call_id, session.fork.tag, dialog.remote_tag), None)
         self._pending.pop(id(session.invite), None)
         self._ended += 1
         if self._ended == self._behaviour.max_sessions:

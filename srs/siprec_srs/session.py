@@ -3,24 +3,39 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypedDict
 
+from siprec_srs.address import parse_name_addr
 from siprec_srs.agreement import Agreement
+from siprec_srs.answering import Answering
 from siprec_srs.behaviour import Behaviour
-from siprec_srs.checks import Findings, examine_change, examine_invite, warning_headers
-from siprec_srs.dialog import ACCEPT, ALLOW, SUPPORTED, Dialog, contact_of, reply
+from siprec_srs.changes import Changes
+from siprec_srs.checks import examine_change, examine_invite, warning_headers
+from siprec_srs.dialog import ACCEPT, ALLOW, Dialog, contact_of
 from siprec_srs.environment import Environment
+from siprec_srs.fork import Fork
 from siprec_srs.media import Media
 from siprec_srs.message import Header, Request, Response
-from siprec_srs.outgoing import Outgoing
+from siprec_srs.outgoing import Order, Outgoing
+from siprec_srs.own_requests import OwnRequests
 from siprec_srs.sdes import hide_secrets
 from siprec_srs.session_timer import SessionTimer
 from siprec_srs.summary import Summary, iso
-from siprec_srs.transaction import Repeater, ServerTransaction, Timer
-from siprec_srs.transport import Flow
+from siprec_srs.transaction import ServerTransaction, Timer
 
 _TICK_S = 0.5
 _AFTER_BYE_S = 0.5
+_EXPIRED = 'SIP;cause=408;text="Session timer expired"'
 _GARBAGE = b"this is no session description\r\n\0\xff\xfe=:;\r\nm=audio\r\n"
+
+
+class _Shared(TypedDict):
+    behaviour: Behaviour
+    summary: Summary
+    media: Media
+    agreement: Agreement
+    outgoing: Outgoing
+    timer: SessionTimer
 
 
 class Session:
@@ -61,15 +76,35 @@ class Session:
         self.outgoing = Outgoing(environment, self.dialog, self.summary)
         self.outgoing.use_when_unreachable(flow)
         self._timer = SessionTimer(
-            environment.schedule, refresh=self._reinvite, expire=lambda: self.hang_up("timeout")
+            environment.schedule,
+            self._behaviour.mid_call.timer,
+            refresh=lambda: self.own.refresh(),
+            expire=self.expire,
+            note=self.summary.note,
         )
-        self._agreement = Agreement(self.summary)
-        self._unacknowledged: dict[int, Repeater] = {}
+        self._agreement = Agreement(self.summary, lambda: self.own.take_complete())
+        self._answering = Answering(environment, self.dialog, self.summary, self._give_up)
+        self.own, self._changes = self._mid_call()
+        forks = self._behaviour.mid_call.forked_200
+        self.fork = Fork(environment, self.dialog) if forks else None
         self._timers: list[Timer] = []
         self._has_media = self._is_recording = self._is_over = self._told_over = False
         self._pending_bye = False
         self._secured: list[str] = []
         self._final_state = "ended"
+
+    def _mid_call(self) -> tuple[OwnRequests, Changes]:
+        shared: _Shared = {
+            "behaviour": self._behaviour,
+            "summary": self.summary,
+            "media": self.media,
+            "agreement": self._agreement,
+            "outgoing": self.outgoing,
+            "timer": self._timer,
+        }
+        own = OwnRequests(self, **shared)
+        answering, dialog = self._answering, self.dialog
+        return own, Changes(self, dialog=dialog, answering=answering, own=own, **shared)
 
     # ------------------------------------------------------------- the first INVITE
 
@@ -78,12 +113,15 @@ class Session:
         request = self.invite.request
         found = examine_invite(request)
         self._agreement.keep(found, "INVITE")
+        too_small = self._timer.too_small(request)
         folder, labels = str(self.summary.folder), self._agreement.labels
         self._environment.tell("invite", self.dialog.call_id, folder=folder, labels=labels)
         if self._behaviour.silent:
             self.summary.write()
         elif found.errors:
             self.refuse(400, "Bad Request", warning_headers(found.errors))
+        elif too_small:
+            self.refuse(422, "Session Interval Too Small", too_small)
         else:
             self._proceed()
 
@@ -96,7 +134,7 @@ class Session:
         if behaviour.ring_only or behaviour.delay_s > 0:
             self.summary.write()
         if behaviour.delay_s > 0 and not behaviour.ring_only:
-            self._later(behaviour.delay_s, self._decide)
+            self.later(behaviour.delay_s, self._decide)
         elif not behaviour.ring_only:
             self._decide()
 
@@ -107,7 +145,7 @@ class Session:
             contact = (("Contact", f"<{self._behaviour.redirect}>"),)
             self.refuse(302, "Moved Temporarily", contact)
         elif self._behaviour.refuse:
-            self.refuse(*self._behaviour.refuse)
+            self.refuse(*self._behaviour.refuse, self._behaviour.retry_after)
         else:
             self._answer()
 
@@ -132,35 +170,29 @@ class Session:
         elif self._behaviour.no_sdp:
             body = b""
         self.media.mark_answer()
-        self._accept(self.invite, body)
+        self._answering.accept(self.invite, body, self._timer.answer(self.invite.request))
+        if self.fork is not None:
+            self.fork.answer(self.invite, body)
         self._is_recording = True
         self.summary.state = "recording"
         self.summary.answered = iso(time.time())
         self.write()
         self._environment.tell("answered", self.dialog.call_id)
         if not self._behaviour.no_media:
-            self._later(_TICK_S, self._tick)
+            self.later(_TICK_S, self._tick)
         if self._behaviour.die_after_s is not None:
-            self._later(self._behaviour.die_after_s, self._environment.die)
-
-    def _accept(self, transaction: ServerTransaction, body: bytes) -> None:
-        """Send a 200 to an INVITE and repeat it until its ACK (RFC 3261 §13.3.1.4)."""
-        timer = self._timer.answer(transaction.request)
-        common = (("Contact", self.dialog.contact), ("Allow", ALLOW), ("Accept", ACCEPT))
-        extra = (*common, ("Supported", SUPPORTED), *timer)
-        self._respond(transaction, 200, "OK", extra, body)
-        number = transaction.request.cseq[0]
-        table = self._environment.table
-        self._unacknowledged[number] = Repeater(transaction.repeat, table.timers, table.schedule)
-        self._later(table.timers.give_up_s, lambda: self._give_up(number))
+            self.later(self._behaviour.die_after_s, self._environment.die)
 
     def _give_up(self, number: int) -> None:
-        if number in self._unacknowledged and not self._is_over:
+        if not self._is_over:
             self.summary.note(f"no ACK for the INVITE with CSeq {number}")
             self.hang_up("timeout")
 
-    def cancel(self, transaction: ServerTransaction) -> None:
-        """Answer a CANCEL of the first INVITE (RFC 3261 §9.2)."""
+    def cancel(self, transaction: ServerTransaction, invite: ServerTransaction) -> None:
+        """Answer a CANCEL of an INVITE, the first or a later one (RFC 3261 §9.2)."""
+        if invite is not self.invite:
+            self._changes.cancel(transaction, invite)
+            return
         if self._behaviour.silent:
             return
         self._respond(transaction, 200, "OK")
@@ -177,63 +209,51 @@ class Session:
 
     def acknowledge(self, ack: Request) -> None:
         """Take the ACK of a 200."""
-        repeater = self._unacknowledged.pop(ack.cseq[0], None)
-        if repeater is None:
+        if self.fork is not None and parse_name_addr(ack.need("To")).tag == self.fork.tag:
+            self.fork.acknowledge()
             return
-        repeater.stop()
-        if not self._is_over:
-            self.media.start()
-        if self.summary.acknowledged is None and not self._is_over:
+        if not self._answering.acknowledge(ack):
+            return
+        self._check_target(ack)
+        if self._is_over:
+            return
+        self._changes.acknowledge(ack)
+        self.media.start()
+        if self.summary.acknowledged is None:
             self.summary.acknowledged = iso(time.time())
-            self.summary.write()
-            self._plan()
+            self.own.plan()
+            if self._behaviour.hang_up_after_s is not None:
+                self.later(self._behaviour.hang_up_after_s, lambda: self.hang_up("srs-bye"))
+        self.write()
 
-    def _plan(self) -> None:
-        behaviour = self._behaviour
-        plans: tuple[tuple[float | None, Callable[[], None]], ...] = (
-            (behaviour.hang_up_after_s, lambda: self.hang_up("srs-bye")),
-            (behaviour.options_after_s, lambda: self._request("OPTIONS")),
-            (behaviour.reinvite_after_s, self._reinvite),
-        )
-        for delay_s, action in plans:
-            if delay_s is not None:
-                self._later(delay_s, action)
-
-    def _request(self, method: str) -> None:
-        self.outgoing.send(method, done=lambda _: self.write())
-
-    def _reinvite(self) -> None:
-        """Offer what was answered before, without any change."""
-
-        def check(response: Response | None) -> None:
-            if response is not None and response.status < 300:
-                if not response.body:
-                    self.summary.note("the 200 to our re-INVITE has no session description")
-                if not any("+sip.src" in value for value in response.all("Contact")):
-                    self.summary.note("the 200 to our re-INVITE has no +sip.src")
-            self.write()
-
-        if not self._is_over:
-            extra = (("Require", "siprec"), *self._timer.offer())
-            self.outgoing.send("INVITE", body=self.media.sdp, extra=extra, done=check)
+    def _check_target(self, request: Request) -> None:
+        if not self.dialog.is_ours(request):
+            self.summary.note(f"the Request-URI of {request.method} is not our Contact")
 
     def request(self, transaction: ServerTransaction) -> None:
         """Answer a request inside the dialog; the server has checked Require."""
         request = transaction.request
         number, method = request.cseq
+        if self.fork is not None and parse_name_addr(request.need("To")).tag == self.fork.tag:
+            self.fork.request(transaction)
+            return
+        self._answering.note_request(transaction)
         if number <= self.dialog.remote_cseq:
             # RFC 3261 §12.2.2: out of order.
             self._respond(transaction, 500, "Server Internal Error")
             self.summary.note(f"{method} with CSeq {number} after {self.dialog.remote_cseq}")
             return
         self.dialog.remote_cseq = number
+        self._check_target(request)
         self.outgoing.use_when_unreachable(transaction.flow)
         if method == "BYE":
             self._bye(transaction)
         elif self._is_over:
             self._respond(transaction, 481, "Call/Transaction Does Not Exist")
+        elif method in ("INVITE", "UPDATE") and self.invite.status < 200:
+            self._respond(transaction, 491, "Request Pending")
         elif method in ("INVITE", "UPDATE"):
-            self._change(transaction)
+            self._changes.take(transaction)
         elif method in ("OPTIONS", "INFO"):
             self._respond(transaction, 200, "OK", (("Allow", ALLOW), ("Accept", ACCEPT)))
         else:
@@ -247,45 +267,17 @@ class Session:
         if self.invite.status < 200:
             self._respond(self.invite, 487, "Request Terminated")
         self.summary.bye_reason = transaction.request.get("Reason") or None
-        self._agreement.keep(self._examine(transaction.request), "BYE")
+        known, labels = self._agreement.known, self._agreement.labels
+        self._agreement.keep(examine_change(transaction.request, known, labels), "BYE")
         self._end("src-bye")
-
-    def _change(self, transaction: ServerTransaction) -> None:
-        method = transaction.request.method
-        if self.invite.status < 200 or (method == "INVITE" and self.outgoing.is_inviting):
-            self._respond(transaction, 491, "Request Pending")
-            return
-        found = self._examine(transaction.request)
-        self._agreement.compare(found)
-        self._agreement.keep(found, method)
-        if found.errors:
-            self._respond(transaction, 400, "Bad Request", warning_headers(found.errors))
-            self.write()
-            return
-        self.dialog.refresh_target(transaction.request)
-        body = self._changed_answer(found, method)
-        if body is None:
-            self._respond(transaction, 488, "Not Acceptable Here")
-        elif method == "INVITE":
-            self._accept(transaction, body)
-        else:
-            extra = (("Contact", self.dialog.contact), *self._timer.answer(transaction.request))
-            self._respond(transaction, 200, "OK", extra, body)
-            self.media.start()
-        self.write()
-
-    def _examine(self, request: Request) -> Findings:
-        return examine_change(request, self._agreement.known, self._agreement.labels)
-
-    def _changed_answer(self, found: Findings, method: str) -> bytes | None:
-        if found.offer is None:
-            # Without an offer our 200 to an INVITE makes one (RFC 3261 §14.2).
-            return self.media.sdp if method == "INVITE" else b""
-        return self.media.answer(found.offer)
 
     # ------------------------------------------------------------- the end
 
-    def hang_up(self, ended_by: str) -> None:
+    def expire(self) -> None:
+        """End the session: nobody refreshed it in time (RFC 4028 §10)."""
+        self.hang_up("timeout", _EXPIRED)
+
+    def hang_up(self, ended_by: str, reason: str = "") -> None:
         """Send BYE and end."""
         if self._is_over:
             return
@@ -298,13 +290,15 @@ class Session:
                 self.write()
             self._tell_over()
 
-        reason = self._behaviour.hang_up_reason if ended_by == "srs-bye" else ""
+        if ended_by == "srs-bye":
+            reason = self._behaviour.hang_up_reason
         extra = (("Reason", reason),) if reason else ()
-        self.outgoing.send("BYE", extra=extra, done=done)
+        self.outgoing.send(Order(method="BYE", extra=extra, done=done))
         self._end(ended_by)
 
     def _end(self, ended_by: str, state: str = "ended") -> None:
         self._is_over = True
+        self._changes.end()
         self._stop_timers()
         self.summary.ended = iso(time.time())
         self.summary.ended_by = ended_by
@@ -323,6 +317,8 @@ class Session:
         self.media.close()
         self._first_media()
         self.summary.state = self._final_state
+        for problem in self.fork.problems if self.fork is not None and self._is_recording else ():
+            self.summary.note(problem)
         self.write()
         self._environment.tell(
             "ended", self.dialog.call_id, by=self.summary.ended_by, problems=self.summary.problems
@@ -340,7 +336,7 @@ class Session:
         self.media.tick()
         self._first_media()
         self._new_keys()
-        self._later(_TICK_S, self._tick)
+        self.later(_TICK_S, self._tick)
 
     def _first_media(self) -> None:
         at = self.media.first_packet_at
@@ -357,7 +353,10 @@ class Session:
 
     def write(self) -> None:
         """Write the summary with the counters as they are."""
-        self.summary.labels = self.media.describe(self._agreement.participant)
+        agreed = self._agreement
+        self.summary.labels = self.media.describe(agreed.participant, agreed.attribute)
+        self.summary.session_timer = self._timer.describe()
+        self.summary.forked = self.fork.describe() if self.fork is not None else None
         self.summary.write()
 
     def _respond(
@@ -366,28 +365,28 @@ class Session:
         status: int,
         reason: str,
         extra: tuple[Header, ...] = (),
-        body: bytes = b"",
     ) -> None:
-        flow: Flow = transaction.flow
-        tag = self.dialog.local_tag if status > 100 else ""
-        request = transaction.request
-        self._environment.keep_keys(body)
-        transaction.respond(
-            reply(request, status, reason, flow=flow, to_tag=tag, extra=extra, body=body)
-        )
+        self._answering.respond(transaction, status, reason, extra)
 
     @property
     def is_over(self) -> bool:
         """Tell whether the dialog has ended, or never began."""
         return self._is_over
 
-    def _later(self, delay_s: float, action: Callable[[], None]) -> None:
+    @property
+    def is_changing(self) -> bool:
+        """Tell whether a re-INVITE of the SRC has no answer, or its answer no ACK."""
+        return self._changes.is_pending or self._answering.awaits_ack
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Run something later, unless the session ends before."""
         self._timers.append(self._environment.schedule(delay_s, action))
 
     def _stop_timers(self) -> None:
         for timer in self._timers:
             timer.cancel()
-        for repeater in self._unacknowledged.values():
-            repeater.stop()
         self._timers.clear()
+        self._answering.stop()
+        if self.fork is not None:
+            self.fork.stop()
         self._timer.stop()

@@ -55,8 +55,12 @@ class Summary:
     refused_with: int | None = None
     labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     metadata: list[dict[str, Any]] = field(default_factory=list)
+    metadata_history: list[dict[str, Any]] = field(default_factory=list)
     parameters: list[list[str]] = field(default_factory=list)
     sent_requests: list[dict[str, Any]] = field(default_factory=list)
+    received_requests: list[dict[str, Any]] = field(default_factory=list)
+    session_timer: dict[str, Any] | None = None
+    forked: dict[str, Any] | None = None
     problems: list[str] = field(default_factory=list)
     verified: dict[str, str | None] = field(default_factory=dict)
 
@@ -92,8 +96,14 @@ class Summary:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def keep_metadata(self, body: bytes, verdict: Verdict, source: str, at: float) -> None:
-        """Store a metadata document as metadata-NNN.xml and what was found in it."""
+    def keep_metadata(
+        self, body: bytes, verdict: Verdict, source: str, at: float, *, applies: bool
+    ) -> int:
+        """Store a metadata document as metadata-NNN.xml and what was found in it.
+
+        applies: it is valid, and the request that brought it was not refused.
+        Returns its number.
+        """
         number = len(self.metadata) + 1
         (self.folder / f"metadata-{number:03}.xml").write_bytes(body)
         entry = {
@@ -102,11 +112,13 @@ class Summary:
             "at": iso(at),
             "datamode": verdict.datamode,
             "valid": not verdict.errors,
+            "applied": applies,
             "errors": verdict.errors,
         }
         self.metadata.append(entry)
         if verdict.parameters:
             self.parameters = verdict.parameters
+        return number
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is written, in the order it is written in."""
@@ -125,8 +137,12 @@ class Summary:
             "refused_with": self.refused_with,
             "labels": self.labels,
             "metadata": self.metadata,
+            "metadata_history": self.metadata_history,
             "parameters": self.parameters,
             "sent_requests": self.sent_requests,
+            "received_requests": self.received_requests,
+            "session_timer": self.session_timer,
+            "forked": self.forked,
             "problems": self.problems,
             "verified": self.verified,
             "headers": self.headers,

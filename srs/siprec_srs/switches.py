@@ -5,23 +5,11 @@ from pathlib import Path
 
 from siprec_srs.behaviour import AccessPolicy, Behaviour, SrtpPolicy
 from siprec_srs.errors import UsageError
+from siprec_srs.mid_call_switches import add_mid_call, read_mid_call, read_status
 from siprec_srs.ports import FIRST_PORT, LAST_PORT, PortPairs
 from siprec_srs.suites import SUITES
 from siprec_srs.tls import TlsPolicy
 from siprec_srs.transaction import Timers
-
-_REASONS = {
-    400: "Bad Request",
-    403: "Forbidden",
-    404: "Not Found",
-    480: "Temporarily Unavailable",
-    486: "Busy Here",
-    488: "Not Acceptable Here",
-    500: "Server Internal Error",
-    503: "Service Unavailable",
-    600: "Busy Everywhere",
-    603: "Decline",
-}
 
 
 def server_parser() -> argparse.ArgumentParser:
@@ -43,6 +31,7 @@ def server_parser() -> argparse.ArgumentParser:
     _add_protection(parser.add_argument_group("signalling"))
     _add_srtp(parser.add_argument_group("secured media"))
     _add_misbehaviour(parser.add_argument_group("misbehaviour"))
+    add_mid_call(parser.add_argument_group("inside the dialog"))
     return parser
 
 
@@ -56,6 +45,7 @@ def _add_protection(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--digest", default="", metavar="USER:PASSWORD", help="else 401")
     group.add_argument("--digest-algorithm", choices=("MD5", "SHA-256"), default="MD5")
     group.add_argument("--digest-all", action="store_true", help="401 inside the dialog too")
+    group.add_argument("--proxy-auth", action="store_true", help="407 instead of 401")
     group.add_argument("--nonce-lifetime", type=float, default=300, metavar="S")
     group.add_argument("--require-header", metavar="NAME:VALUE", help="else 403")
     group.add_argument(
@@ -73,11 +63,14 @@ def _access(args: argparse.Namespace) -> AccessPolicy:
     user, colon, _ = args.digest.partition(":")
     if args.digest and not (user and colon):
         raise UsageError("--digest: not USER:PASSWORD")
+    if args.proxy_auth and not args.digest:
+        raise UsageError("--proxy-auth needs --digest")
     return AccessPolicy(
         digest=args.digest,
         digest_algorithm=args.digest_algorithm,
         nonce_lifetime_s=args.nonce_lifetime,
         every_request=args.digest_all,
+        as_proxy=args.proxy_auth,
         header=header,
     )
 
@@ -127,6 +120,7 @@ def _srtp(args: argparse.Namespace) -> SrtpPolicy:
 
 def _add_misbehaviour(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--refuse", metavar="N[:REASON]", help="answer the INVITE with N")
+    group.add_argument("--retry-after", type=int, metavar="S", help="in every refusal by switch")
     group.add_argument("--redirect", default="", metavar="URI", help="answer 302")
     group.add_argument("--delay", type=float, default=0, metavar="MS", help="before the answer")
     for name, text in (
@@ -166,9 +160,8 @@ def _refusal(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     number, _, reason = text.partition(":")
-    if not number.isdecimal() or not 300 <= int(number) <= 699:
-        raise UsageError(f"--refuse {text}: not a status from 300 to 699")
-    return int(number), reason or _REASONS.get(int(number), "Refused")
+    status, usual = read_status("--refuse", number)
+    return status, reason or usual
 
 
 def _header_value(switch: str, text: str) -> str:
@@ -207,6 +200,7 @@ def read_behaviour(args: argparse.Namespace) -> Behaviour:
         max_sessions=args.max_sessions,
         timers=Timers(t1_s=args.t1 / 1000),
         refuse=_refusal(args.refuse),
+        retry_after_s=args.retry_after,
         redirect=args.redirect,
         silent=args.silent,
         ring_only=args.ring_only,
@@ -225,6 +219,7 @@ def read_behaviour(args: argparse.Namespace) -> Behaviour:
         options_after_s=args.options_after,
         reinvite_after_s=args.reinvite_after,
         die_after_s=args.die_after,
+        mid_call=read_mid_call(args),
         srtp=_srtp(args),
         access=_access(args),
         tls=_tls(args),

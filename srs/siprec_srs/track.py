@@ -17,11 +17,19 @@ _DATAGRAM_BYTES = 2048
 _DRAIN_MAX = 10_000
 _FIRST_REPORT_S = 1.0
 _REPORT_S = 5.0
+# What is on its way when something is agreed on may still come.
+_GRACE_S = 0.2
+
+SocketPair = tuple[socket.socket, socket.socket]
 
 
 @dataclass(slots=True, kw_only=True)
 class Track:
-    """One labelled m-line that we receive. `guard` is None for plain RTP."""
+    """One labelled m-line that we receive. `guard` is None for plain RTP.
+
+    directions: when (by the monotonic clock) each began to hold.
+    moving: sockets of an offer that is not answered yet. left: those before the last move.
+    """
 
     label: str
     payload_type: int
@@ -39,20 +47,35 @@ class Track:
     reported_at: float = 0.0
     before_answer: int = 0
     at_bye: int | None = None
+    directions: list[tuple[float, str]] = field(default_factory=list)
+    while_inactive: int = 0
+    moving: SocketPair | None = None
+    left: list[SocketPair] = field(default_factory=list)
+    moved_at: float = 0.0
+    at_old_port: int = 0
 
-    def read(self) -> None:
+    def listen(self, pair: SocketPair) -> None:
+        """Let the event loop read from a pair of sockets."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(pair[0], self.read, pair[0])
+        loop.add_reader(pair[1], self.read_rtcp, pair[1])
+
+    def read(self, through: socket.socket) -> None:
         """Take one datagram; called by the event loop, so it does as little as it can."""
         try:
-            data, peer = self.rtp.recvfrom(_DATAGRAM_BYTES)
+            data, peer = through.recvfrom(_DATAGRAM_BYTES)
         except OSError:
             return
         if self.guard is None or not self.guard.handshake(data, peer[:2], is_rtcp=False):
-            self.queue.append((time.monotonic(), data))
+            now = time.monotonic()
+            self.queue.append((now, data))
+            if self.left and through is not self.rtp and now > self.moved_at + _GRACE_S:
+                self.at_old_port += 1
 
-    def read_rtcp(self) -> None:
+    def read_rtcp(self, through: socket.socket) -> None:
         """Take one RTCP packet: a sender report is what our next report answers."""
         try:
-            data, peer = self.rtcp.recvfrom(_DATAGRAM_BYTES)
+            data, peer = through.recvfrom(_DATAGRAM_BYTES)
         except OSError:
             return
         if self.guard is not None:
@@ -66,22 +89,54 @@ class Track:
 
     def drain(self) -> None:
         """Take all that the kernel has for us, and work through it."""
-        for _ in range(_DRAIN_MAX if self.rtp.fileno() >= 0 else 0):
-            before = len(self.queue)
-            self.read()
-            if before == len(self.queue):
-                break
+        for rtp, _ in self._pairs():
+            for _ in range(_DRAIN_MAX if rtp.fileno() >= 0 else 0):
+                before = len(self.queue)
+                self.read(rtp)
+                if before == len(self.queue):
+                    break
         self.work()
+
+    def _pairs(self) -> list[SocketPair]:
+        return [(self.rtp, self.rtcp), *([self.moving] if self.moving else []), *self.left]
 
     def work(self, *, is_last: bool = False) -> None:
         """Work through the datagrams taken so far; they wait for keys unless `is_last`."""
         if self.guard is not None and not (self.guard.rtp.has_keys or is_last):
             return
         batch, self.queue[:] = self.queue[:], []
+        self._count_unwanted(batch)
         if self.guard is not None:
             opened = ((arrival, self.guard.rtp.open(data)) for arrival, data in batch)
             batch = [(arrival, plain) for arrival, plain in opened if plain is not None]
         self.receiver.process(batch)
+
+    def _count_unwanted(self, batch: list[Arrival]) -> None:
+        since, direction = self.directions[-1] if self.directions else (0.0, "")
+        if direction == "inactive":
+            late = [data for arrival, data in batch if arrival > since + _GRACE_S]
+            self.while_inactive += sum(len(data) >= 12 and data[0] >> 6 == 2 for data in late)
+
+    def turn(self, direction: str) -> None:
+        """Say what holds from now on: `recvonly`, `inactive` or `removed`."""
+        if not self.directions or self.directions[-1][1] != direction:
+            self.drain()
+            self.directions.append((time.monotonic(), direction))
+
+    def move(self) -> None:
+        """Go over to the sockets of an offer that was accepted; the old ones stay open."""
+        if self.moving is not None:
+            self.drain()
+            self.left.append((self.rtp, self.rtcp))
+            self.rtp, self.rtcp = self.moving
+            self.port, self.moving = int(self.rtp.getsockname()[1]), None
+            self.moved_at = time.monotonic()
+
+    def stay(self) -> None:
+        """Close the sockets of an offer that was not accepted."""
+        if self.moving is not None:
+            _close(self.moving)
+            self.moving = None
 
     def take_guard(self, guard: Guard | None) -> None:
         """Secure the m-line another way than before; what came so far is opened the old way."""
@@ -127,11 +182,15 @@ class Track:
         self.work(is_last=True)
         if self.guard is not None:
             self.guard.close()
-        loop = asyncio.get_running_loop()
-        for owned in (self.rtp, self.rtcp):
-            if owned.fileno() >= 0:
-                loop.remove_reader(owned)
-                owned.close()
+        for pair in self._pairs():
+            _close(pair)
+
+
+def _close(pair: SocketPair) -> None:
+    for owned in pair:
+        if owned.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(owned)
+            owned.close()
 
 
 def _send(through: socket.socket, data: bytes, to: Address) -> None:

@@ -1,10 +1,14 @@
 """What may happen to a leg or a stream: of each kind of event all that it may carry."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from siprec import events as e
 from siprec.leg_end import FLOW_FAILED
+from siprec.model import Side
 from tests.siprec.streams import (
+    ANSWER_SDP,
     CALL_KEY_OFFERED,
     FORK_OFFERED,
     NOW_MS,
@@ -20,10 +24,14 @@ SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
     e.ForkAnswerRefused: (e.ForkAnswerRefused(text="a"),),
     e.ForkReleased: (e.ForkReleased(),),
     e.ForkLost: (e.ForkLost(),),
-    e.SrsAnswered: (answered(), answered(2), answered(sdp=None), answered(sdp="garbage")),
+    e.SrsAnswered: (
+        *(answered(), answered(2), answered(sdp=None), answered(sdp="garbage")),
+        *(replace(answered(sdp=sdp), cseq=2) for sdp in (ANSWER_SDP, None, "garbage")),
+    ),
     e.SrsRefused: (
         *(refused(486), refused(302, contact="sip:b"), refused(400), refused(FLOW_FAILED)),
         *(refused(401, attempt=attempt, cseq=cseq) for attempt in (1, 2) for cseq in (1, 2)),
+        *(refused(status, cseq=2) for status in (408, FLOW_FAILED, 481, 488, 491)),
     ),
     e.SrsUnreachable: tuple(e.SrsUnreachable(attempt=n, text="a") for n in (1, 2)),
     e.SrsReanswered: tuple(e.SrsReanswered(sdp=sdp) for sdp in (answer_sdp(1, 2), "garbage")),
@@ -35,6 +43,8 @@ SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
     e.SrsOptionsAnswered: tuple(e.SrsOptionsAnswered(attempt=1, status=s) for s in (200, 481)),
     e.SrsDied: (e.SrsDied(text="a", since_ms=NOW_MS),),
     e.Stopped: (e.Stopped(),),
+    e.Paused: (e.Paused(sides=(Side.CALLER, Side.CALLEE)), e.Paused(sides=(Side.CALLEE,))),
+    e.Resumed: (e.Resumed(sides=(Side.CALLER, Side.CALLEE)), e.Resumed(sides=(Side.CALLER,))),
     e.CallOver: (e.CallOver(reason="bye"),),
     e.CallReoffered: (e.CallReoffered(),),
     e.DeadlinePassed: (e.DeadlinePassed(),),

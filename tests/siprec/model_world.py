@@ -1,22 +1,23 @@
-"""A model of rtpengine and the SRSs: carries commands out, and answers as it is told to.
+"""A model of a stream's owner and its peers: carries commands out, and answers as it is told to.
 
-It knows which forks exist and which dialogs are up, so that a test can ask what is left over.
+The peers know which forks and dialogs there are, so that a test can ask what is left over, and
+whether media flows that nobody should get.
 """
 
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from siprec import events as e
-from siprec.leg_end import FLOW_FAILED, FLOW_TRIES
 from siprec.model import Leg, Plan, Stream, StreamState
 from siprec.sids import parse_leg_call_id
+from siprec.srs_dialog import answer_request
 from siprec.step import RUNNING, step
+from tests.siprec.model_rtpengine import ModelRtpengine, Reply
+from tests.siprec.model_srs import ModelSrs, dialog_of
 from tests.siprec.streams import (
-    ANSWER_SDP,
     FORK_OFFERED,
     NOW_MS,
     PLAN,
-    answered,
     begun,
     refused,
 )
@@ -25,15 +26,13 @@ from tests.siprec.streams import (
 PATIENCE = 20
 
 Choose = Callable[[str, int], int]
-# Leg, attempt, tag of the SRS.
-Dialog = tuple[int, int, str]
-
 
 _WAITING = tuple(state for state in RUNNING if state is not StreamState.RECORDING)
 
 
-def _dialog(leg: Leg) -> Dialog:
-    return leg.number, leg.attempt, leg.to_tag
+def _is_busy(leg: Leg) -> bool:
+    is_waiting = leg.asked is not None or leg.retry_ms is not None or leg.is_gating
+    return leg.state in _WAITING or (leg.state is StreamState.RECORDING and is_waiting)
 
 
 def _is_refused_bye(event: e.LegEvent) -> bool:
@@ -46,15 +45,11 @@ class ModelWorld:
     def __init__(self, choose: Choose, plan: Plan = PLAN) -> None:
         self._choose = choose
         self.now_ms = NOW_MS
-        self.forks: set[str] = set()
-        self.dialogs: set[Dialog] = set()
+        self.rtpengine = ModelRtpengine(choose)
         self.calls_ended = 0
-        self._accepted = 0
-        # What is on its way, with the fork that it is about, if it is about one.
-        self._replies: list[tuple[e.LegHappened, str]] = []
+        self._replies: list[Reply] = []
+        self.srs = ModelSrs(choose, self._replies, has_digest=plan.has_digest)
         self._sent: tuple[e.Command, ...] = ()
-        self._challenged: dict[Dialog, int] = {}
-        self._flows_failed: Counter[Dialog] = Counter()
         begin = begun(plan=plan)
         self.stream: Stream = begin.stream
         self._carry_out(self._end_call(begin.commands))
@@ -68,10 +63,7 @@ class ModelWorld:
     def reply(self) -> None:
         """Let the oldest or the newest reply on its way arrive."""
         if self._replies:
-            event, fork_tag = self._replies.pop(-self._choose("order", 2))
-            leg = self.stream.leg(event.leg)
-            if not fork_tag or (leg is not None and leg.fork_tag == fork_tag):
-                self.happen(event)
+            self._deliver(self._replies[-self._choose("order", 2)])
 
     def crash(self, event: e.Event) -> None:
         """Let the owner fall between save and sending; another takes over.
@@ -80,15 +72,17 @@ class ModelWorld:
         know of: the session timer of the SRS ends it, so it is not counted here.
         """
         if isinstance(event, e.DeadlinePassed):
-            self._let_byes_return()
+            self._let_replies_return()
         commands = self._save(event)
-        for reply, _ in self._replies:
+        for reply in self._replies:
             if isinstance(reply.event, e.SrsAnswered):
                 self._forget_unless_known(reply.leg, reply.event)
         for command in commands:
             if isinstance(command, e.ForLeg) and isinstance(command.command, e.DropLateAnswer):
                 self._forget_unless_known(command.leg, command.command.answer)
         self._replies.clear()
+        self.rtpengine.lose_requests()
+        self.srs.lose_requests()
         self.happen(e.OwnerChanged())
 
     def take_over(self) -> None:
@@ -101,12 +95,29 @@ class ModelWorld:
 
     def srs_hangs_up(self) -> None:
         """Let an SRS send BYE in the dialog in force."""
-        up = [leg for leg in self.stream.legs if leg.to_tag and _dialog(leg) in self.dialogs]
+        up = [leg for leg in self.stream.legs if self.srs.has(leg)]
         if up:
             leg = up[self._choose("who hangs up", len(up))]
-            self.dialogs.discard(_dialog(leg))
+            self.srs.dialogs.discard(dialog_of(leg))
             is_error = bool(self._choose("error", 2))
             self.happen(e.LegHappened(leg=leg.number, event=e.SrsHungUp(is_error=is_error)))
+
+    def srs_reinvites(self) -> None:
+        """Let an SRS send a re-INVITE or UPDATE: it moves its media, or holds it."""
+        up = [leg for leg in self.stream.legs if self.srs.has(leg)]
+        if not up:
+            return
+        leg = up[self._choose("who re-INVITEs", len(up))]
+        answer = answer_request(self.stream, self.srs.make_offer(leg))
+        noted = answer.leg
+        if noted is None:
+            return
+        legs = tuple(noted if each.number == leg.number else each for each in self.stream.legs)
+        self.stream = replace(self.stream, legs=legs)
+        if answer.status == 200:
+            self.srs.silent[dialog_of(leg)] = set(leg.muted)
+        if answer.event is not None:
+            self.happen(e.LegHappened(leg=leg.number, event=answer.event))
 
     def srs_seems_dead(self) -> None:
         """Let health checks say that the SRS of a leg is dead."""
@@ -119,12 +130,12 @@ class ModelWorld:
         """Let rtpengine forget the fork of a leg, as an audit of legs that record shows."""
         leg = self._any_leg()
         if leg is not None and leg.state is StreamState.RECORDING:
-            self.forks.discard(leg.fork_tag)
+            self.rtpengine.release(leg.fork_tag)
             self.happen(e.LegHappened(leg=leg.number, event=e.ForkLost()))
 
     def pass_deadline(self) -> None:
         """Let the deadline come, if there is one."""
-        self._let_byes_return()
+        self._let_replies_return()
         if self.stream.deadline_ms is not None:
             self.now_ms = max(self.now_ms, self.stream.deadline_ms)
             self.happen(e.DeadlinePassed())
@@ -146,13 +157,48 @@ class ModelWorld:
                 return
             self.pass_deadline()
 
+    def come_to_rest(self) -> None:
+        """Let peers be at their best, and all that is on its way arrive."""
+        self._choose = self.srs.choose = self.rtpengine.choose = lambda what, n: 0
+        for _ in range(PATIENCE):
+            while self._replies:
+                self.reply()
+            if not any(_is_busy(leg) for leg in self.stream.legs):
+                return
+            self.pass_deadline()
+
+    @property
+    def flowing(self) -> dict[str, frozenset[str]]:
+        """Give the labels of what reaches an SRS now, by fork."""
+        return self.rtpengine.flows
+
     # What the owner does at once
 
-    def _let_byes_return(self) -> None:
-        """Let BYEs that are to be sent again be so: a round trip is shorter than any deadline."""
-        while refused_byes := [each for each in self._replies if _is_refused_bye(each[0].event)]:
-            self._replies.remove(refused_byes[0])
-            self.happen(refused_byes[0][0])
+    def _deliver(self, reply: Reply) -> None:
+        """Let a reply arrive; one about a fork of before is nothing new."""
+        self._replies.remove(reply)
+        further = reply.arrive() if reply.arrive is not None else None
+        if further is not None:
+            self._replies.append(further)
+            return
+        leg = self.stream.leg(reply.leg)
+        if not reply.fork_tag or (leg is not None and leg.fork_tag == reply.fork_tag):
+            self.happen(e.LegHappened(leg=reply.leg, event=reply.event))
+
+    def _let_replies_return(self) -> None:
+        """Let come back what surely does before the deadline.
+
+        BYEs that are to be sent again, for a round trip is shorter than any deadline, and
+        re-INVITEs, which tm ends before.
+        """
+        due_ms = self.stream.deadline_ms or 0
+        while returning := [each for each in self._replies if self._returns(each, due_ms)]:
+            self._deliver(returning[0])
+
+    def _returns(self, reply: Reply, due_ms: int) -> bool:
+        leg = self.stream.leg(reply.leg)
+        until_ms = due_ms + 1 if leg is None or leg.asked is None else leg.asked.until_ms
+        return _is_refused_bye(reply.event) or (reply.is_reinvite and until_ms <= due_ms)
 
     def _save(self, event: e.Event) -> tuple[e.Command, ...]:
         self.now_ms += 10
@@ -175,7 +221,7 @@ class ModelWorld:
     def _forget_unless_known(self, number: int, answer: e.SrsAnswered) -> None:
         leg = self.stream.leg(number)
         if leg is None or (leg.attempt, leg.to_tag) != (answer.attempt, answer.to_tag):
-            self.dialogs.discard((number, answer.attempt, answer.to_tag))
+            self.srs.dialogs.discard((number, answer.attempt, answer.to_tag))
 
     # What commands do
 
@@ -188,7 +234,7 @@ class ModelWorld:
             leg = self.stream.leg(number)
             if isinstance(command, e.DropLateAnswer):
                 answer = command.answer
-                self.dialogs.discard((number, answer.attempt, answer.to_tag))
+                self.srs.dialogs.discard((number, answer.attempt, answer.to_tag))
             elif leg is not None:
                 self._carry_out_for(leg, command)
 
@@ -197,21 +243,23 @@ class ModelWorld:
             case e.RequestFork():
                 self._request_fork(leg)
             case e.AnswerFork():
-                answers = (e.ForkAnswered(), e.ForkAnswerRefused(text="no"))
-                self._answer("answer", leg, answers, leg.fork_tag)
+                reply = self.rtpengine.answer(leg)
+                self._replies += [] if reply is None else [reply]
             case e.ReleaseFork(fork_tag=tag):
-                self.forks.discard(tag)
+                self.rtpengine.release(tag)
                 self._answer("release", leg, (e.ForkReleased(),), tag)
             case e.SendInvite():
-                self._invite(leg)
+                self.srs.invite(leg)
+            case e.SendReinvite():
+                self.srs.take_reinvite(leg)
             case e.SendCancel(call_id=call_id):
                 named = parse_leg_call_id(call_id)
-                if named is not None and named[1:] not in {up[:2] for up in self.dialogs}:
+                if named is not None and named[1:] not in {up[:2] for up in self.srs.dialogs}:
                     self._answer("cancel", leg, (refused(487, attempt=named.attempt),))
             case e.SendBye():
-                self._take_bye(leg)
+                self.srs.take_bye(leg)
             case e.SendOptions():
-                self._take_options(leg)
+                self.srs.take_options(leg)
 
     def _request_fork(self, leg: Leg) -> None:
         refusal = e.ForkRefused(text="no such call")
@@ -221,67 +269,8 @@ class ModelWorld:
             refused_so = (refusal, not_yet, no_edge)[self._choose("fork refusal", 3)]
             self._reply(leg, refused_so, leg.fork_tag)
             return
-        self.forks.add(leg.fork_tag)
+        self.rtpengine.forks.add(leg.fork_tag)
         self._answer("fork answer", leg, (FORK_OFFERED,), leg.fork_tag)
-
-    def _invite(self, leg: Leg) -> None:
-        attempt = leg.attempt
-        match self._choose("invite", 11):
-            case 0 | 1 | 2:
-                self._accept(leg, ANSWER_SDP)
-            case 3:
-                self._accept(leg, None)
-            case 4:
-                self._reply(leg, refused(486, attempt=attempt))
-            case 5:
-                self._reply(leg, refused(302, attempt=attempt, contact="sip:b.example"))
-            case 6:
-                self._reply(leg, e.SrsUnreachable(attempt=attempt, text="no such name"))
-            case 7:
-                self._reply(leg, refused(401, attempt=attempt, cseq=leg.cseq))
-            case 8:
-                self._reply(leg, refused(FLOW_FAILED, attempt=attempt))
-            case 9:
-                self._reply(leg, refused(400, attempt=attempt))
-            case _:
-                # It does not answer.
-                pass
-
-    def _accept(self, leg: Leg, sdp: str | None) -> None:
-        """Answer 2xx; an INVITE that comes twice makes two dialogs, as behind a forking proxy."""
-        self._accepted += 1
-        tag = f"srs{self._accepted}"
-        self.dialogs.add((leg.number, leg.attempt, tag))
-        self._reply(leg, answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=tag))
-
-    def _take_bye(self, leg: Leg) -> None:
-        """Take a BYE; one that is to authenticate, or that did not arrive, ends nothing."""
-        dialog = _dialog(leg)
-        about = e.Challenge(lines=("WWW-Authenticate: Digest",), cseq=leg.cseq)
-        match self._choose("bye", 4):
-            case _ if self._challenged.get(dialog, 0) >= leg.cseq:
-                status = 401
-            case 2 if self.stream.plan.has_digest and dialog not in self._challenged:
-                self._challenged[dialog] = leg.cseq
-                status = 401
-            case 3 if self._flows_failed[dialog] < FLOW_TRIES:
-                self._flows_failed[dialog] += 1
-                status = FLOW_FAILED
-            case _:
-                self.dialogs.discard(dialog)
-                bye = e.SrsByeAnswered(attempt=leg.attempt, status=200)
-                self._answer("bye answer", leg, (bye,))
-                return
-        event = e.SrsByeAnswered(attempt=leg.attempt, status=status, challenge=about)
-        self._reply(leg, event)
-
-    def _take_options(self, leg: Leg) -> None:
-        """Answer in the dialog; an SRS that lost it says so."""
-        statuses = (200, 481, 408)
-        status = statuses[self._choose("options", len(statuses))]
-        if status == 481:
-            self.dialogs.discard(_dialog(leg))
-        self._reply(leg, e.SrsOptionsAnswered(attempt=leg.attempt, status=status))
 
     def _answer(
         self, what: str, leg: Leg, events: tuple[e.LegEvent, ...], fork_tag: str = ""
@@ -292,4 +281,4 @@ class ModelWorld:
             self._reply(leg, events[choice], fork_tag)
 
     def _reply(self, leg: Leg, event: e.LegEvent, fork_tag: str = "") -> None:
-        self._replies.append((e.LegHappened(leg=leg.number, event=event), fork_tag))
+        self._replies.append(Reply(leg.number, event, fork_tag))

@@ -4,7 +4,7 @@ import itertools
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.model import Call, Connector, Party, Srs, Stream, StreamOrder
+from siprec.model import Call, Connector, Party, Srs, Stream, StreamOrder, Track
 from siprec.plans import Choose
 from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
@@ -84,6 +84,17 @@ def start(
 def stop(recorder: Recorder, stream_sid: str) -> Verdict:
     """Order the end of a stream; give the verdict."""
     entry = i.StopOrdered(request_id="r", stream_sid=stream_sid)
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
+    return recorder.take_changes().verdicts[-1][2]
+
+
+def pause(
+    recorder: Recorder, stream_sid: str, track: Track = Track.BOTH, *, is_resumed: bool = False
+) -> Verdict:
+    """Order a pause, or its end; give the verdict."""
+    entry = i.PauseOrdered(
+        request_id="r", stream_sid=stream_sid, track=track, is_resumed=is_resumed
+    )
     recorder.apply(SHARD, entry, choose_default, NOW_MS)
     return recorder.take_changes().verdicts[-1][2]
 

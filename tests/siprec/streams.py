@@ -1,12 +1,13 @@
 """Streams and legs in every state, each reached by the events that lead there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from siprec import events as e
 from siprec.leg_end import At, LegOutcome
 from siprec.model import Leg, Plan, Stream, StreamOrder, StreamState
-from siprec.sdp import compose_offer
+from siprec.sdp import Offer, compose_offer
+from siprec.sdp.session import parse
 from siprec.sids import make_call_sid, make_stream_sid
 from siprec.step import Outcome, begin, step
 from siprec.transitions import TABLE
@@ -24,13 +25,22 @@ PLAN = Plan(srs=(SRS_URI,))
 OFFER = compose_offer(fork(), WANTED, LABELS, 1, 1)
 
 
-def answer_sdp(*ports: int, payload_type: int = 8) -> str:
-    """Write the SDP of an SRS that takes one m-line for each port."""
+def answer_sdp(*ports: int, payload_type: int = 8, directions: Sequence[str] = ()) -> str:
+    """Write the SDP of an SRS that has one m-line for each port; it takes all, or as said."""
+    directions = directions or ["recvonly"] * len(ports)
     blocks = (
-        f"m=audio {port} RTP/AVP {payload_type}\r\nc=IN IP4 192.0.2.9\r\na=recvonly\r\n"
-        for port in ports
+        f"m=audio {port} RTP/AVP {payload_type}\r\nc=IN IP4 192.0.2.9\r\na={direction}\r\n"
+        for port, direction in zip(ports, directions, strict=True)
     )
     return "v=0\r\no=srs 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n" + "".join(blocks)
+
+
+def answer_to(offer: Offer, *, first_port: int = 4000) -> str:
+    """Answer an offer m-line by m-line: take what is sent, and nothing else."""
+    taken = {"sendonly": "recvonly", "inactive": "inactive"}
+    directions = [taken[media.direction] for media in parse(offer.sdp).media]
+    ports = range(first_port, first_port + 2 * len(directions), 2)
+    return answer_sdp(*ports, directions=directions)
 
 
 ANSWER_SDP = answer_sdp(4000, 4002)
@@ -133,13 +143,20 @@ def leg_in(state: StreamState, plan: Plan = PLAN) -> Leg:
 
 
 def leg_follow(
-    leg: Leg, events: Iterable[e.LegEvent], now_ms: int = LATER_MS, plan: Plan = PLAN
+    leg: Leg,
+    events: Iterable[e.LegEvent],
+    now_ms: int = LATER_MS,
+    plan: Plan = PLAN,
+    muted: tuple[str, ...] = (),
 ) -> LegOutcome:
-    """Apply events to a leg by the table; the commands are those of the last one."""
+    """Apply events to a leg by the table; the commands are those of the last one.
+
+    `muted` are the labels that are to be silent.
+    """
     outcome = LegOutcome(leg)
     for event in events:
         transition = TABLE[outcome.leg.state][type(event)]
-        outcome = transition.handler(outcome.leg, event, At(STREAM_SID, plan, now_ms))
+        outcome = transition.apply(outcome.leg, event, At(STREAM_SID, plan, now_ms, muted))
     return outcome
 
 

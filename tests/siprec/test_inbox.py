@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from siprec import inbox as i
-from siprec.model import Call, Party, StreamOrder
+from siprec.model import Call, Party, StreamOrder, Track
 from siprec.record import RecordError
 from siprec.vault import Vault
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, STREAM_SID
@@ -40,6 +40,9 @@ ENTRIES: dict[str, i.Entry] = {
     "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),
     "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),
     "stop-ordered": i.StopOrdered(request_id="r", stream_sid=STREAM_SID),
+    "pause-ordered": i.PauseOrdered(
+        request_id="r", stream_sid=STREAM_SID, track=Track.INBOUND, is_resumed=True
+    ),
     "call-not-ended": i.CallNotEnded(call_sid="CA1", account_sid="AC1", text="why"),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
     "srs-requested": REQUESTED,

@@ -230,7 +230,7 @@ def test_recording_asks_at_each_deadline_whether_the_srs_knows_the_dialog() -> N
     leg, commands = happen(S.RECORDING, e.DeadlinePassed(), plan=CHECKED)
     assert (leg.cseq, leg.deadline_ms) == (2, LATER_MS + 30_000)
     assert (leg.state, commands) == (S.RECORDING, (e.SendOptions(),))
-    again = leg_follow(leg, [e.DeadlinePassed()], plan=CHECKED)
+    again = leg_follow(leg, [e.DeadlinePassed()], LATER_MS + 30_000, plan=CHECKED)
     assert again.leg.cseq == 3
 
 

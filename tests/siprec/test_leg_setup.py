@@ -308,4 +308,6 @@ def test_takeover_while_connecting_gives_rtpengine_its_time_anew() -> None:
 
 def test_takeover_while_recording_replays_the_answer_that_may_not_have_been_sent() -> None:
     outcome = happen(S.RECORDING, e.OwnerChanged())
-    assert outcome == LegOutcome(leg_in(S.RECORDING), (e.AnswerFork(),))
+    leg = replace(leg_in(S.RECORDING), is_gating=True)
+    assert outcome == LegOutcome(leg, (e.AnswerFork(),))
+    assert leg_follow(leg, [e.ForkAnswered()]) == LegOutcome(leg_in(S.RECORDING))

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siprec import events as e
-from siprec.model import Leg, Plan, Stream, StreamState
+from siprec.model import Leg, Plan, Stream, StreamState, Track
 from siprec.step import HISTORY, RUNNING, step
 from tests.siprec.leg_samples import ANY_EVENT
+from tests.siprec.model_srs import dialog_of
 from tests.siprec.model_world import ModelWorld
 from tests.siprec.streams import NOW_MS, begun
 
 S = StreamState
+BOTH = Track.BOTH.sides
 SRSS = ("sip:a.example", "sip:b.example", "sips:c.example")
 PLANS = st.builds(
     Plan,
@@ -35,7 +37,10 @@ def records(leg: Leg) -> bool:
 
 
 def check_leg(leg: Leg, plan: Plan) -> None:
-    waits = not leg.state.is_final and (leg.state is not S.RECORDING or plan.check_ms > 0)
+    is_asking = leg.asked is not None or leg.retry_ms is not None
+    waits = not leg.state.is_final and (
+        leg.state is not S.RECORDING or plan.check_ms > 0 or is_asking
+    )
     assert (leg.deadline_ms is not None) == waits
     assert (leg.ended_ms is not None) == leg.state.is_final
     assert (leg.error_code is not None) == (leg.error_text is not None)
@@ -70,6 +75,23 @@ def check(stream: Stream) -> None:
         assert all((leg.deadline_ms or stream.deadline_ms) >= stream.deadline_ms for leg in running)
 
 
+def check_media(world: ModelWorld) -> None:
+    """Check that nothing reaches an SRS that should not: what we say of it is so."""
+    flowing = world.flowing
+    paused = {side.label for side in world.stream.paused}
+    for leg in world.stream.legs:
+        flows = flowing.get(leg.fork_tag, frozenset())
+        if leg.state in (S.CONNECTING, S.RECORDING):
+            assert paused <= set(leg.gated)
+            assert leg.is_gating or not flows & set(leg.gated)
+        # Whatever is wished: what the SRS was told to be silent is so.
+        assert not flows & world.srs.silent.get(dialog_of(leg), set())
+    if world.stream.state is S.PAUSED:
+        assert not any(flowing.values())
+    ended = {leg.fork_tag for leg in world.stream.legs if leg.state not in RUNNING}
+    assert not ended & set(flowing)
+
+
 def moves_of(world: ModelWorld) -> dict[str, Callable[[], None]]:
     return {
         "reply": world.reply,
@@ -85,6 +107,13 @@ def moves_of(world: ModelWorld) -> dict[str, Callable[[], None]]:
         "crash at a deadline": lambda: world.crash(e.DeadlinePassed()),
         "crash at a stop": lambda: world.crash(e.Stopped()),
         "reoffer": lambda: world.happen(e.CallReoffered()),
+        "re-INVITE of the SRS": world.srs_reinvites,
+        "pause": lambda: world.happen(e.Paused(sides=BOTH)),
+        "pause one": lambda: world.happen(e.Paused(sides=BOTH[:1])),
+        "resume": lambda: world.happen(e.Resumed(sides=BOTH)),
+        "resume one": lambda: world.happen(e.Resumed(sides=BOTH[1:])),
+        "crash at a pause": lambda: world.crash(e.Paused(sides=BOTH)),
+        "crash at a resume": lambda: world.crash(e.Resumed(sides=BOTH)),
         "stop": lambda: world.happen(e.Stopped()),
     }
 
@@ -104,7 +133,7 @@ def live(data: st.DataObject, plan: Plan, names: list[str]) -> ModelWorld:
 
     world = ModelWorld(choose, plan)
     check(world.stream)
-    for _ in range(data.draw(st.integers(0, 9), label="easy replies")):
+    for _ in range(data.draw(st.sampled_from((3, *range(10))), label="easy replies")):
         world.reply()
         check(world.stream)
     is_easy = False
@@ -112,6 +141,7 @@ def live(data: st.DataObject, plan: Plan, names: list[str]) -> ModelWorld:
     for name in data.draw(st.lists(st.sampled_from(names), max_size=40), label="moves"):
         moves[name]()
         check(world.stream)
+        check_media(world)
     return world
 
 
@@ -124,8 +154,9 @@ def test_nothing_is_left_behind_whatever_peers_and_owners_do(
     world.come_to_an_end()
     check(world.stream)
     assert world.stream.state.is_final
-    assert not world.forks
-    assert not world.dialogs
+    assert not world.rtpengine.forks
+    assert not any(world.flowing.values())
+    assert not world.srs.dialogs
 
 
 @settings(max_examples=500, deadline=None)
@@ -153,6 +184,30 @@ def test_call_is_ended_once_and_only_where_it_must_be_recorded(
     assert world.calls_ended <= (0 if plan.end_call_ms is None else 1)
 
 
+@settings(max_examples=2_000, deadline=None)
+@given(st.data(), SEVERAL, st.booleans())
+def test_stream_comes_to_what_was_wished_last(
+    data: st.DataObject, plan: Plan, is_about_pauses: bool
+) -> None:
+    about = ("reply", "pause", "resume", "crash", "takeover", "deadline", "re-INVITE", "reoffer")
+    without_stop = [name for name in MOVES if "stop" not in name]
+    about_pauses = [name for name in without_stop if any(word in name for word in about)]
+    world = live(data, plan, about_pauses if is_about_pauses else without_stop)
+    world.come_to_rest()
+    check(world.stream)
+    check_media(world)
+    paused = {side.label for side in world.stream.paused}
+    for leg in world.stream.legs:
+        if leg.state is not S.RECORDING:
+            continue
+        assert (leg.asked, leg.retry_ms, leg.is_gating) == (None, None, False)
+        flows = world.flowing.get(leg.fork_tag, frozenset())
+        assert not flows & paused
+        if leg.refused is None:
+            assert (set(leg.gated), leg.is_doubtful) == (paused, False)
+            assert set(leg.muted) == paused
+
+
 @settings(deadline=None)
 @given(st.lists(ANY_EVENT, max_size=40), PLANS)
 def test_any_sequence_of_events_keeps_the_stream_sound_and_comes_to_an_end(
@@ -174,4 +229,5 @@ def test_world_of_well_behaved_peers_records_and_ends(name: str) -> None:
     world = ModelWorld(lambda what, n: 0, Plan(srs=SRSS[:1]))
     moves_of(world)[name]()
     world.come_to_an_end()
-    assert (world.stream.state.is_final, world.forks, world.dialogs) == (True, set(), set())
+    assert world.stream.state.is_final
+    assert (world.rtpengine.forks, world.srs.dialogs) == (set(), set())

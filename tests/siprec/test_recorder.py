@@ -9,6 +9,7 @@ from siprec import inbox as i
 from siprec import plans
 from siprec import recorder as r
 from siprec.changes import Changes
+from siprec.live_orders import NO_SUCH_STREAM
 from siprec.model import AlertLevel, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
 from tests.siprec.recorders import (
@@ -159,7 +160,7 @@ def test_stop_is_accepted_also_when_repeated() -> None:
 
 @pytest.mark.parametrize("sid", [make_stream_sid(make_call().sid, 1), make_call().sid, "nonsense"])
 def test_stop_of_what_is_no_stream_here_is_refused(sid: str) -> None:
-    assert stop(make_recorder(), sid).code == r.NO_SUCH_STREAM
+    assert stop(make_recorder(), sid).code == NO_SUCH_STREAM
 
 
 # Other news

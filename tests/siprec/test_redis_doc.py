@@ -12,6 +12,7 @@ from siprec import inbox, keys
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.model import (
     Alert,
+    Ask,
     Call,
     Connector,
     Leg,
@@ -33,7 +34,7 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Stream, StreamOrder, Plan, Leg, Moment),
+    *(Call, Party, Stream, StreamOrder, Plan, Leg, Ask, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )

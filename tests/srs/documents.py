@@ -52,12 +52,26 @@ PARTIAL = f"""<?xml version="1.0" encoding="UTF-8"?>
 BOUNDARY = "next-part"
 
 
-def write_sdp(ports: tuple[int, ...], *, version: int = 1, formats: str = "0 8") -> str:
+def partial(*elements: str) -> str:
+    """Write a partial document of elements in the right order."""
+    return (
+        '<recording xmlns="urn:ietf:params:xml:ns:recording:1"><datamode>partial</datamode>'
+        f"{''.join(elements)}</recording>"
+    )
+
+
+def write_sdp(
+    ports: tuple[int, ...],
+    *,
+    version: int = 1,
+    formats: str = "0 8",
+    direction: str = "sendonly",
+) -> str:
     """Offer one labelled m-line for each port; labels are 1, 2, …"""
     lines = ["v=0", f"o=src 77 {version} IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
     for label, port in enumerate(ports, 1):
         lines += [f"m=audio {port} RTP/AVP {formats}", "a=rtpmap:0 PCMU/8000"]
-        lines += ["a=rtpmap:8 PCMA/8000", "a=sendonly", f"a=label:{label}"]
+        lines += ["a=rtpmap:8 PCMA/8000", f"a={direction}", f"a=label:{label}"]
     return "\r\n".join(lines) + "\r\n"
 
 

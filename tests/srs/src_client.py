@@ -160,10 +160,12 @@ class SrcClient:
             without=without,
         )
 
-    def sdp(self, *, version: int = 1) -> str:
-        """Offer our two media sockets."""
+    def sdp(
+        self, *, version: int = 1, direction: str = "sendonly", more: tuple[int, ...] = ()
+    ) -> str:
+        """Offer our two media sockets, and `more` ports behind them."""
         ports = tuple(int(rtp.getsockname()[1]) for rtp, _ in self.media)
-        return write_sdp(ports, version=version)
+        return write_sdp((*ports, *more), version=version, direction=direction)
 
     def send(self, request: Request) -> Request:
         """Send a request and return it."""
@@ -180,15 +182,67 @@ class SrcClient:
         if response.get("Contact"):
             self.remote_target = response.get("Contact").partition("<")[2].partition(">")[0]
 
-    def establish(self) -> Response:
+    def establish(self, *, extra: Iterable[tuple[str, str]] = ()) -> Response:
         """INVITE, 200, ACK."""
-        self.send(self.invite_request())
+        self.send(self.invite_request(extra=extra))
         answer = self.response("INVITE")
         if answer.status != 200:
             raise RuntimeError(f"{answer.status} {answer.all('Warning')}")
         self.take_dialog(answer)
         self.ack(answer)
         return answer
+
+    def change(
+        self,
+        method: str = "INVITE",
+        *,
+        sdp: str = "",
+        metadata: str = "",
+        extra: Iterable[tuple[str, str]] = (),
+    ) -> Request:
+        """Send a re-INVITE or an UPDATE."""
+        kind, body = "", b""
+        if sdp and metadata:
+            kind, body = f"multipart/mixed;boundary={BOUNDARY}", write_mixed(sdp, metadata)
+        elif sdp:
+            kind, body = "application/sdp", sdp.encode()
+        elif metadata:
+            kind, body = "application/rs-metadata+xml", metadata.encode()
+        headers = [("Contact", self.contact), *extra]
+        if kind:
+            headers.append(("Content-Type", kind))
+        if metadata and not sdp:
+            headers.append(("Content-Disposition", "recording-session"))
+        return self.send(self.build(method, extra=headers, body=body))
+
+    def changed(
+        self,
+        method: str = "INVITE",
+        *,
+        sdp: str = "",
+        metadata: str = "",
+        extra: Iterable[tuple[str, str]] = (),
+    ) -> Response:
+        """Send a re-INVITE or an UPDATE and see it through."""
+        invite = self.change(method, sdp=sdp, metadata=metadata, extra=extra)
+        answer = self.response(method)
+        if method == "INVITE" and answer.status < 300:
+            self.ack(answer)
+        elif method == "INVITE":
+            self.ack_refusal(invite, answer)
+        return answer
+
+    def ack_refusal(self, invite: Request, answer: Response) -> None:
+        """Acknowledge what is no 2xx."""
+        number, via = invite.cseq[0], [("Via", invite.get("Via"))]
+        self.send(self.build("ACK", cseq=number, without=["Via"], extra=via))
+
+    def accept(self, request: Request, sdp: str, extra: Iterable[tuple[str, str]] = ()) -> None:
+        """Answer an INVITE or UPDATE of the SRS with 200."""
+        headers = [("Contact", self.contact), *extra]
+        if sdp:
+            headers.append(("Content-Type", "application/sdp"))
+        self.reply(request, 200, extra=headers, body=sdp.encode())
 
     def bye(self, *, extra: Iterable[tuple[str, str]] = (), body: bytes = b"") -> Response:
         """End the dialog."""

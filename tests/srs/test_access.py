@@ -94,6 +94,22 @@ def test_right_digest_enters(start_srs: StartSrs, algorithm: str, tcp: bool) -> 
     assert summary["problems"] == []
 
 
+def test_proxy_auth_asks_with_407(start_srs: StartSrs) -> None:
+    srs = start_srs("--digest", SECRET, "--proxy-auth")
+    with SrcClient(srs.address, tcp=True) as src:
+        invite = src.send(src.invite_request())
+        asked = src.response("INVITE")
+        assert (asked.status, asked.reason) == (407, "Proxy Authentication Required")
+        assert not asked.all("WWW-Authenticate")
+        src.ack_refusal(invite, asked)
+        name, value = _answer(asked.get("Proxy-Authenticate"), SECRET)
+        assert _enter(src, (f"Proxy-{name}", value)).status == 200
+        src.bye()
+    summary = srs.ended()
+    assert dict(summary["headers"])["Proxy-Authorization"] == "(hidden)"
+    assert summary["verified"]["authentication"] == "digest MD5"
+
+
 @pytest.mark.parametrize(
     ("secret", "changed"),
     [

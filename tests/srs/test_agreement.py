@@ -4,7 +4,8 @@ from pathlib import Path
 
 from siprec_srs.agreement import Agreement
 from siprec_srs.checks import Findings
-from siprec_srs.metadata import Known, check
+from siprec_srs.known import Known
+from siprec_srs.metadata import check
 from siprec_srs.multipart import Part, Parts
 from siprec_srs.summary import Summary
 from tests.srs.documents import ALICE, COMPLETE, PARTIAL, STREAM_1

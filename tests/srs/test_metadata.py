@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec_srs.metadata import Known, Verdict, check
+from siprec_srs.known import Known
+from siprec_srs.metadata import Verdict, check
 from tests.srs.documents import ALICE, COMPLETE, GROUP, PARTIAL, SESSION, STREAM_1, STREAM_2
 
 LABELS = ["1", "2"]

@@ -13,6 +13,7 @@ from pylibsrtp import Policy, Session
 
 from siprec_srs.message import Response
 from siprec_srs.sdes import choose_crypto, hide_secrets, new_secret
+from siprec_srs.sdp import parse_offer
 from siprec_srs.suites import SUITES
 from tests.srs.conftest import Srs, StartSrs
 from tests.srs.secure_media import (
@@ -312,3 +313,24 @@ def test_hidden_secret_leaves_the_rest() -> None:
     secret = base64.b64encode(new_secret(SUITES[CM_80]))
     line = b"a=crypto:1 X inline:" + secret + b"|2^31|1:4\r\na=label:1\r\n"
     assert hide_secrets(line) == b"a=crypto:1 X inline:(hidden)|2^31|1:4\r\na=label:1\r\n"
+
+
+def test_keys_outlive_a_reinvite_of_the_srs_to_other_ports(start_srs: StartSrs) -> None:
+    srs = start_srs("--reinvite-after", "0.05", "--moved-port")
+    with SrcClient(srs.address, tcp=True) as src:
+        lines = crypto_line(1, CM_80)
+        answer = _establish(src, lines)
+        seal = sealer(CM_80, secret_of(CM_80))
+        _send(src, answer, [seal(rtp(number, frame(number))) for number in range(3)])
+        offer = src.request("INVITE")
+        crypto = b"a=crypto:1 " + CM_80.encode()
+        assert offer.body.count(crypto) == answer.body.count(crypto) == 2
+        src.accept(offer, secure_offer(src.sdp(), lines))
+        src.request("ACK")
+        port = parse_offer(offer.body).media[0].port
+        for number in range(3, 8):
+            src.media[0][0].sendto(seal(rtp(number, frame(number))), ("127.0.0.1", port))
+        summary = _end(srs, src)
+    assert summary["labels"]["1"]["srtp"]["authenticated_packets"] == 8
+    assert summary["labels"]["1"]["srtp"]["failed_packets"] == 0
+    assert summary["problems"] == []

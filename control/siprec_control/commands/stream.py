@@ -12,7 +12,7 @@ from siprec.step import RUNNING
 from siprec.store import Store
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
-from siprec_control.commands.waiting import wait_for_recording, wait_for_stop
+from siprec_control.commands.waiting import wait_for_pause, wait_for_recording, wait_for_stop
 from siprec_control.errors import Refused
 
 STREAM_TITLES = ("STREAM", "NAME", "CONNECTOR", "TRACK", "STATE", "CREATED", "RECORDED")
@@ -23,13 +23,22 @@ _SDP_FIELDS = ("offer", "answer")
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
-    """Declare `siprec stream list|show|start|stop`."""
-    noun = Noun(nouns, common, "stream", "look at, start and stop recordings")
+    """Declare `siprec stream list|show|start|pause|resume|stop`."""
+    noun = Noun(nouns, common, "stream", "look at, start, pause and stop recordings")
     verb = noun.verb("list", list_streams, "list the streams of a call, or of all calls")
     verb.add_argument("call", metavar="CALL", nargs="?", help="CA…")
     verb = noun.verb("show", show_stream, "show a stream and what happened to it")
     _add_which(verb)
     _add_start(noun.verb("start", start_stream, "start a stream on a live call"))
+    for name, summary, until in (
+        ("pause", "cut a stream off: nothing more reaches the recorder", "paused"),
+        ("resume", "let a paused stream go on", "recording"),
+    ):
+        verb = noun.verb(name, pause_stream, summary)
+        _add_which(verb)
+        verb.add_argument("--track", metavar="T", default=Track.BOTH.value, help=", ".join(Track))
+        _add_wait(verb, until)
+        verb.set_defaults(is_resumed=name == "resume")
     verb = noun.verb("stop", stop_stream, "stop a stream")
     _add_which(verb)
     _add_wait(verb, "stopped")
@@ -104,6 +113,22 @@ def start_stream(arguments: argparse.Namespace) -> int:
             wait_for_recording(store, sid, arguments.timeout)
         stream = store.stream(sid)
     _print_outcome(arguments, sid, stream, "is recording" if arguments.wait else "accepted")
+    return 0
+
+
+def pause_stream(arguments: argparse.Namespace) -> int:
+    """Pause or resume a stream or one voice of it; with --wait until it is so."""
+    track, is_resumed = _track(arguments.track), arguments.is_resumed
+    with open_store(arguments) as (store, _):
+        sid = _find(store, arguments.stream, arguments.call, live_only=True)
+        verdict = store.order_pause(sid, track, is_resumed=is_resumed)
+        if not verdict.accepted:
+            raise Refused(_refusal("stream was refused", verdict.code, verdict.text))
+        if arguments.wait:
+            wait_for_pause(store, sid, track, arguments.timeout, is_resumed=is_resumed)
+        stream = store.stream(sid)
+    done = "is recording" if is_resumed else "is paused"
+    _print_outcome(arguments, sid, stream, done if arguments.wait else verdict.text)
     return 0
 
 
@@ -210,16 +235,19 @@ def _print_outcome(
         print(f"stream {sid} {outcome}")
 
 
-def _order(arguments: argparse.Namespace) -> StreamOrder:
+def _track(text: str) -> Track:
     try:
-        track = Track(arguments.track)
+        return Track(text)
     except ValueError:
         tracks = ", ".join(Track)
-        raise Refused(f"--track: {arguments.track!r} is none of {tracks}") from None
+        raise Refused(f"--track: {text!r} is none of {tracks}") from None
+
+
+def _order(arguments: argparse.Namespace) -> StreamOrder:
     return StreamOrder(
         name=arguments.name,
         connector_name=arguments.connector,
-        track=track,
+        track=_track(arguments.track),
         status_callback=arguments.status_callback,
         status_callback_method=CallbackMethod(arguments.status_callback_method),
         parameters=tuple(arguments.parameter),

@@ -22,11 +22,10 @@ from rtpengine_ng.messages import (
 from siprec import events as e
 from siprec.errors import ForkError
 from siprec.model import Call, Connector, Digits, Keying, Leg, Stream, StreamState
-from siprec.sdp import Profile, compose_offer
+from siprec.sdp import Profile, compose_offer, gated_answer
 from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
-from siprec_kemi.src.requests import LABELS
 
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
@@ -105,7 +104,7 @@ class Forks:
 
     def request(self, call: Call, stream: Stream, leg: Leg, media: Media) -> None:
         """Ask for a fork of the recorded parties, in the order of the m-lines to be."""
-        sides = tuple((call.party(s).tag, LABELS[s]) for s in stream.order.track.sides)
+        sides = tuple((call.party(s).tag, s.label) for s in stream.order.track.sides)
         from_tags = tuple(tag for tag, _ in sides)
         tag = leg.fork_tag
         asked = _Asked("subscribe request", stream.sid, leg.number, tag, media, from_tags, sides)
@@ -126,8 +125,12 @@ class Forks:
         self._order(call.rtpengine, command, asked)
 
     def answer(self, call: Call, stream: Stream, leg: Leg) -> None:
-        """Give rtpengine the answer in force."""
-        command = subscribe_answer(call.sip_call_id, leg.fork_tag, leg.answer)
+        """Give rtpengine the answer in force, without what is cut off.
+
+        Of those that wait only the last is told of: an older one knows less.
+        """
+        sdp = leg.answer if leg.offer is None else gated_answer(leg.offer, leg.answer, leg.gated)
+        command = subscribe_answer(call.sip_call_id, leg.fork_tag, sdp)
         asked = _Asked("subscribe answer", stream.sid, leg.number, leg.fork_tag)
         self._order(call.rtpengine, command, asked)
 
@@ -227,12 +230,19 @@ class Forks:
         asked = outcome.key
         if not isinstance(asked, _Asked):
             return
-        if outcome.error is not None:
-            self._failed(asked, outcome.error)
-        else:
-            self._replied(asked, outcome)
+        if not self._is_superseded(asked):
+            if outcome.error is not None:
+                self._failed(asked, outcome.error)
+            else:
+                self._replied(asked, outcome)
         if asked.command in _ORDERED:
             self._go_on(asked.fork_tag)
+
+    def _is_superseded(self, asked: _Asked) -> bool:
+        """Tell whether a newer answer for the same fork waits: that one will be spoken of."""
+        waiting = self._waiting.get(asked.fork_tag, ())
+        is_answer = asked.command == "subscribe answer"
+        return is_answer and any(each.command == asked.command for _, _, each in waiting)
 
     def _is_current(self, asked: _Asked) -> bool:
         stream = self._stream_of(asked.sid)

@@ -4,7 +4,7 @@ RFC 7866 §6.1 (Contact with `+sip.src`, Require), §9.1 (multipart with metadat
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from siprec.digest import answer_challenge
@@ -19,8 +19,6 @@ from siprec.srs_uri import SrsUri
 from siprec_kemi.src.addresses import Address
 
 USER = "siprec"
-# The m-line labels (RFC 4574): the same for the life of a call, whatever rtpengine numbers.
-LABELS: Mapping[Side, str] = {Side.CALLER: "1", Side.CALLEE: "2"}
 SESSION_EXPIRES_S = 1800
 # An SRS that says nothing at all is given up sooner than one that rings.
 SILENCE_MS = 5_000
@@ -74,14 +72,15 @@ def our_uri(uri: SrsUri, ours: Address) -> str:
 
 def labels_of(track: Track) -> dict[Side, str]:
     """Give the m-line labels of the sides that a track records."""
-    return {side: LABELS[side] for side in track.sides}
+    return {side: side.label for side in track.sides}
 
 
 def invite(
     call: Call, stream: Stream, leg: Leg, connector: Connector, hop: Hop, now_ms: int
 ) -> Outgoing:
-    """Write the INVITE of the leg's attempt. The leg has an offer."""
+    """Write the INVITE of the leg's attempt, or a re-INVITE in its dialog. It has an offer."""
     order = stream.order
+    is_first = not leg.to_tag
     in_metadata = connector.parameters is not ParametersIn.HEADERS
     in_headers = connector.parameters is not ParametersIn.METADATA
     metadata = complete(
@@ -90,6 +89,7 @@ def invite(
         labels_of(order.track),
         order.parameters if in_metadata else (),
         now_ms,
+        () if leg.asked is None else leg.asked.muted,
     )
     sdp = leg.offer.sdp if leg.offer is not None else ""
     boundary = f"siprec-{stream.sid}-{leg.number}-{leg.attempt}"
@@ -104,7 +104,7 @@ def invite(
         ),
         boundary,
     ).decode()
-    uri = str(target_of(leg).wire)
+    uri = leg.remote_target or str(target_of(leg).wire)
     headers = [
         *_dialog_headers(leg, "INVITE", hop),
         *_routes(leg, hop),
@@ -118,7 +118,7 @@ def invite(
     own = [*connector.headers, *_credentials(leg, connector, "INVITE", uri, body)]
     # What the operator says about a recorder stands above what a call says.
     taken = {name.lower() for name, _ in own}
-    for name, value in order.parameters if in_headers else ():
+    for name, value in order.parameters if in_headers and is_first else ():
         prefixed = f"{connector.header_prefix}{name}"
         if prefixed.lower() not in taken:
             own.append((prefixed, value))
@@ -140,7 +140,8 @@ def bye(
     call: Call, stream: Stream, leg: Leg, connector: Connector | None, hop: Hop, now_ms: int
 ) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
-    metadata = final(call, stream, labels_of(stream.order.track), now_ms).decode()
+    labels = labels_of(stream.order.track)
+    metadata = final(call, stream, labels, now_ms, leg.muted).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
     headers = [f"Content-Type: {media_type}", f"Content-Disposition: {DISPOSITION}"]
     return _in_dialog("BYE", leg, connector, hop, headers, metadata)

@@ -75,6 +75,31 @@ class Srs:
 
         self._send(leg, _profile(stream, connector), compose, fail)
 
+    def reinvite(self, call: Call, stream: Stream, leg: Leg) -> None:
+        """Send the re-INVITE that the leg has asked; one that cannot be sent had no answer."""
+        cseq = leg.cseq
+
+        def fail(why: str, code: int = UNREACHABLE) -> None:
+            event = e.SrsRefused(
+                attempt=leg.attempt,
+                status=408,
+                reason=why,
+                challenge=e.Challenge(cseq=cseq),
+                is_timeout=True,
+            )
+            self._recorder.happen_to_leg(stream.sid, leg.number, event, now_ms())
+
+        connector = self._connector_if_known(stream)
+        if connector is None:
+            fail("its connector was deleted")
+            return
+        self._send(
+            leg,
+            _profile(stream, connector),
+            lambda hop: requests.invite(call, stream, leg, connector, hop, now_ms()),
+            fail,
+        )
+
     def bye(self, call: Call, stream: Stream, leg: Leg) -> None:
         """Send BYE with the final metadata; one that cannot be sent counts as answered."""
 

@@ -1,0 +1,163 @@
+"""A model of the SRSs of a stream: which dialogs are up, and what was agreed in them."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from siprec import events as e
+from siprec.inbox import SrsRequested
+from siprec.leg_end import FLOW_FAILED, FLOW_TRIES
+from siprec.model import Leg
+from tests.siprec.model_rtpengine import Reply
+from tests.siprec.streams import ANSWER_SDP, answer_sdp, answer_to, answered, refused
+
+# Leg, attempt, tag of the SRS.
+Dialog = tuple[int, int, str]
+
+
+def dialog_of(leg: Leg) -> Dialog:
+    """Name the dialog in force of a leg."""
+    return leg.number, leg.attempt, leg.to_tag
+
+
+class ModelSrs:
+    """All SRSs. What they answer goes to `replies`.
+
+    `silent` is what the SRS of a dialog took for inactive when we said so, by label.
+    """
+
+    def __init__(
+        self, choose: Callable[[str, int], int], replies: list[Reply], *, has_digest: bool
+    ) -> None:
+        self.choose = choose
+        self.dialogs: set[Dialog] = set()
+        self.silent: dict[Dialog, set[str]] = {}
+        self._has_digest = has_digest
+        self._replies = replies
+        self._open_reinvites: dict[Dialog, int] = {}
+        self._accepted = 0
+        self._challenged: dict[Dialog, int] = {}
+        self._flows_failed: Counter[Dialog] = Counter()
+
+    def lose_requests(self) -> None:
+        """Let nobody wait for answers any more."""
+        self._open_reinvites.clear()
+
+    def has(self, leg: Leg) -> bool:
+        """Tell whether the dialog of a leg is up."""
+        return bool(leg.to_tag) and dialog_of(leg) in self.dialogs
+
+    def make_offer(self, leg: Leg) -> SrsRequested:
+        """Write a re-INVITE or UPDATE: the SRS moves its media, or holds it."""
+        ports = [5000 + 4 * self.choose("port", 3) + 2 * n for n in range(2)]
+        directions = [("recvonly", "inactive")[self.choose("direction", 2)] for _ in range(2)]
+        return SrsRequested(
+            node="n",
+            boot="b",
+            index=1,
+            label=1,
+            method=("INVITE", "UPDATE")[self.choose("method", 2)],
+            call_id=leg.call_id,
+            from_tag=leg.to_tag,
+            to_tag=leg.from_tag,
+            cseq=leg.remote_cseq + 1,
+            content_type="application/sdp",
+            body=answer_sdp(*ports, directions=directions),
+        )
+
+    def invite(self, leg: Leg) -> None:
+        """Take an INVITE."""
+        attempt = leg.attempt
+        match self.choose("invite", 11):
+            case 0 | 1 | 2:
+                self._accept(leg, ANSWER_SDP)
+            case 3:
+                self._accept(leg, None)
+            case 4:
+                self._reply(leg, refused(486, attempt=attempt))
+            case 5:
+                self._reply(leg, refused(302, attempt=attempt, contact="sip:b.example"))
+            case 6:
+                self._reply(leg, e.SrsUnreachable(attempt=attempt, text="no such name"))
+            case 7:
+                self._reply(leg, refused(401, attempt=attempt, cseq=leg.cseq))
+            case 8:
+                self._reply(leg, refused(FLOW_FAILED, attempt=attempt))
+            case 9:
+                self._reply(leg, refused(400, attempt=attempt))
+            case _:
+                # It does not answer.
+                pass
+
+    def _accept(self, leg: Leg, sdp: str | None) -> None:
+        """Answer 2xx; an INVITE that comes twice makes two dialogs, as behind a forking proxy."""
+        self._accepted += 1
+        tag = f"srs{self._accepted}"
+        self.dialogs.add((leg.number, leg.attempt, tag))
+        self._reply(leg, answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=tag))
+
+    def take_reinvite(self, leg: Leg) -> None:
+        """Take a re-INVITE of ours. tm sees to it that there always is an end to it."""
+        dialog, asked, offer = dialog_of(leg), leg.asked, leg.offer
+        # One that was carried out twice.
+        if asked is None or offer is None or self._open_reinvites.get(dialog) == asked.cseq:
+            return
+        assert dialog not in self._open_reinvites, "two re-INVITEs at a time"
+        self._open_reinvites[dialog] = asked.cseq
+        if dialog not in self.dialogs:
+            self._end_reinvite(leg, refused(481, attempt=leg.attempt, cseq=asked.cseq))
+            return
+        choice = self.choose("re-INVITE", 12)
+        if choice in (0, 1, 2, 3, 4):
+            # The last two: its answer, or all of it, is lost.
+            self.silent[dialog] = set(asked.muted)
+        sdp = (answer_to(offer), None, "garbage")[choice] if choice < 3 else None
+        if choice < 3:
+            ok = answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=leg.to_tag)
+            self._end_reinvite(leg, replace(ok, cseq=asked.cseq))
+            return
+        status = (408, 408, 408, 488, 491, 481, 401, FLOW_FAILED, 500)[choice - 3]
+        if status == 481:
+            self.dialogs.discard(dialog)
+        self._end_reinvite(leg, refused(status, attempt=leg.attempt, cseq=asked.cseq))
+
+    def _end_reinvite(self, leg: Leg, event: e.SrsAnswered | e.SrsRefused) -> None:
+        dialog = dialog_of(leg)
+
+        def arrive() -> None:
+            self._open_reinvites.pop(dialog, None)
+
+        self._replies.append(Reply(leg.number, event, arrive=arrive, is_reinvite=True))
+
+    def take_bye(self, leg: Leg) -> None:
+        """Take a BYE; one that is to authenticate, or that did not arrive, ends nothing."""
+        dialog = dialog_of(leg)
+        about = e.Challenge(lines=("WWW-Authenticate: Digest",), cseq=leg.cseq)
+        match self.choose("bye", 4):
+            case _ if self._challenged.get(dialog, 0) >= leg.cseq:
+                status = 401
+            case 2 if self._has_digest and dialog not in self._challenged:
+                self._challenged[dialog] = leg.cseq
+                status = 401
+            case 3 if self._flows_failed[dialog] < FLOW_TRIES:
+                self._flows_failed[dialog] += 1
+                status = FLOW_FAILED
+            case _:
+                self.dialogs.discard(dialog)
+                bye = e.SrsByeAnswered(attempt=leg.attempt, status=200)
+                if self.choose("bye answer", 2) == 0:
+                    self._reply(leg, bye)
+                return
+        event = e.SrsByeAnswered(attempt=leg.attempt, status=status, challenge=about)
+        self._reply(leg, event)
+
+    def take_options(self, leg: Leg) -> None:
+        """Answer in the dialog; an SRS that lost it says so."""
+        statuses = (200, 481, 408)
+        status = statuses[self.choose("options", len(statuses))]
+        if status == 481:
+            self.dialogs.discard(dialog_of(leg))
+        self._reply(leg, e.SrsOptionsAnswered(attempt=leg.attempt, status=status))
+
+    def _reply(self, leg: Leg, event: e.LegEvent) -> None:
+        self._replies.append(Reply(leg.number, event))
