@@ -88,14 +88,17 @@ def offer_to_srs(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
     """Invite the SRS to what rtpengine offers.
 
     RFC 7866 §12.2: a stream encrypted anew has a key of its own. rtpengine copies the key of
-    the call when no other suite is allowed.
+    the call when no other suite is allowed; that key never goes in the clear.
     """
     invited = _invite(replace(leg, offer=event.offer), at)
     policy = at.plan.on_secure_call
-    if policy is OnSecureCall.ALLOW or not any(m.has_call_key for m in event.offer.media):
+    if not any(media.has_call_key for media in event.offer.media):
         return invited
     text = f"the media to {leg.srs} would have the key of the call: allow a further suite, or DTLS"
-    if policy is OnSecureCall.REFUSE:
+    is_in_clear = target_of(leg).transport != "tls"
+    if policy is OnSecureCall.ALLOW and not is_in_clear:
+        return invited
+    if policy is OnSecureCall.REFUSE or is_in_clear:
         return wind_down(leg, at, bye=False, fault=Fault(NOT_SECURE, text))
     alert = e.RaiseAlert(code=NOT_SECURE, text=text, level=AlertLevel.WARNING)
     return LegOutcome(invited.leg, (*invited.commands, alert))

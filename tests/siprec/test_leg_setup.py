@@ -82,13 +82,20 @@ def test_invite_waits_for_its_answer_but_not_longer_than_all_attempts_may_take()
 def test_fork_with_the_key_of_the_call_is_sent_as_the_policy_says(
     policy: OnSecureCall, state: StreamState, level: AlertLevel | None
 ) -> None:
-    plan = replace(PLAN, on_secure_call=policy)
+    plan = replace(PLAN, srs=(f"{SRS_URI};secure=true",), on_secure_call=policy)
     outcome = happen(S.FORKING, CALL_KEY_OFFERED, plan=plan)
     assert outcome.leg.state is state
     assert [(a.code, a.level) for a in alerts(outcome)] == (
         [(t.NOT_SECURE, level)] if level else []
     )
     assert (e.SendInvite() in outcome.commands) is (state is S.INVITING)
+
+
+@pytest.mark.parametrize("policy", OnSecureCall)
+def test_key_of_the_call_never_goes_in_the_clear(policy: OnSecureCall) -> None:
+    outcome = happen(S.FORKING, CALL_KEY_OFFERED, plan=replace(PLAN, on_secure_call=policy))
+    assert is_unlike_hopeless(outcome, t.NOT_SECURE)
+    assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
 
 
 def test_fork_refused_for_now_tries_again_with_a_fresh_tag_after_a_pause() -> None:
