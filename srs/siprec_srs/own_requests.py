@@ -159,7 +159,7 @@ class OwnRequests:
             if self._host.is_over:
                 self._host.write()
                 return
-            self._settle(method, wish, response)
+            self._settle(method, wish, response, is_refresh=is_refresh)
             if response is None or response.status in (408, 481):
                 if is_refresh:
                     self._host.expire()
@@ -201,12 +201,14 @@ class OwnRequests:
 
     # ------------------------------------------------------------- answers
 
-    def _settle(self, method: str, wish: Wish, response: Response | None) -> None:
+    def _settle(
+        self, method: str, wish: Wish, response: Response | None, *, is_refresh: bool
+    ) -> None:
         """Take what came back, if it is a 2xx; else all stays as it was."""
         if response is None or response.status >= 300:
             self._media.drop_offer()
             return
-        self._timer.answered(response)
+        self._timer.answered(response, is_refresh=is_refresh)
         if wish.is_absent and method == "INVITE":
             return
         found = self._examine(response)
