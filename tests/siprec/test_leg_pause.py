@@ -41,6 +41,7 @@ from tests.siprec.streams import (
 
 S = StreamState
 AUTHENTICATED = replace(PLAN, has_digest=True)
+ASK_MS = PLAN.answer_ms + ASK_GRACE_MS
 
 
 # The order of things
