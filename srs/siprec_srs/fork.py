@@ -23,6 +23,11 @@ class Fork:
         self._is_acknowledged = self._is_ended = False
         self.tag = new_tag()
 
+    @classmethod
+    def of(cls, environment: Environment, dialog: Dialog) -> "Fork | None":
+        """Return the fork of a dialog, None unless `--forked-200` asks for it."""
+        return cls(environment, dialog) if environment.behaviour.mid_call.forked_200 else None
+
     def answer(self, invite: ServerTransaction, body: bytes) -> None:
         """Send the 200 and repeat it until its ACK."""
         request, flow = invite.request, invite.flow

@@ -19,6 +19,7 @@ from siprec_srs.summary import Summary
 _SNAPSHOT_S = 2.0
 _BUSY_S = 0.1
 _TRIES_MAX = 5
+_AGAIN = (422, 491)
 _SNAPSHOT_REQUEST = (
     b'<?xml version="1.0" encoding="UTF-8"?>\r\n'
     b'<requestsnapshot xmlns="urn:ietf:params:xml:ns:recording:1">'
@@ -146,9 +147,9 @@ class OwnRequests:
         tries: int = 1,
     ) -> None:
         """Send an INVITE or UPDATE, as soon as there is no other; again after 491 and 422."""
-        again = partial(self.offer, method, wish, is_refresh=is_refresh)
         if self._host.is_over:
             return
+        again = partial(self.offer, method, wish, is_refresh=is_refresh)
         outgoing = self._outgoing
         is_busy = outgoing.is_inviting or outgoing.is_offering or self._host.is_changing
         if is_busy and not is_glare:
@@ -156,32 +157,37 @@ class OwnRequests:
             return
 
         def done(response: Response | None) -> None:
-            if self._host.is_over:
-                self._host.write()
-                return
-            self._settle(method, wish, response)
-            if response is None or response.status in (408, 481):
-                if is_refresh:
-                    self._host.expire()
-            elif response.status in (422, 491):
+            if not self._host.is_over:
+                self._settle(method, wish, response, is_refresh=is_refresh)
+            if not self._host.is_over and response is not None and response.status in _AGAIN:
                 self._try_again(response, partial(again, tries=tries + 1), tries)
-            elif response.status >= 300 and is_refresh:
-                self._change_method(response)
+            elif not self._host.is_over and is_refresh:
+                self._judge_refresh(response)
             self._host.write()
 
+        outgoing.send(self._order(method, wish, done))
+
+    def _order(self, method: str, wish: Wish, done: Callable[[Response | None], None]) -> Order:
+        is_invite = method == "INVITE"
         body = b"" if wish.is_absent else self._media.offer(wish)
-        tells = (("offer", str(wish)),) if body or method == "INVITE" else ()
-        order = Order(
+        return Order(
             method=method,
             body=body,
             extra=(("Require", "siprec"), *self._timer.offer()),
             done=done,
-            tells=tells,
-            answers=self._answer if wish.is_absent and method == "INVITE" else None,
-            cancels=method == "INVITE" and self._policy.cancel_reinvite,
+            tells=(("offer", str(wish)),) if body or is_invite else (),
+            answers=self._answer if wish.is_absent and is_invite else None,
+            cancels=is_invite and self._policy.cancel_reinvite,
             offers=bool(body),
         )
-        outgoing.send(order)
+
+    def _judge_refresh(self, response: Response | None) -> None:
+        # RFC 4028 §10.
+        if response is None or response.status in (408, 481):
+            self._host.expire()
+        elif self._refresh_by == "UPDATE" and response.status in (405, 501):
+            self._refresh_by = "INVITE"
+            self._host.later(0, self.refresh)
 
     def _try_again(self, response: Response, again: Callable[[], None], tries: int) -> None:
         if tries >= _TRIES_MAX:
@@ -194,19 +200,16 @@ class OwnRequests:
         else:
             self._summary.note("a 422 without a Min-SE above ours")
 
-    def _change_method(self, response: Response) -> None:
-        if self._refresh_by == "UPDATE" and response.status in (405, 501):
-            self._refresh_by = "INVITE"
-            self._host.later(0, self.refresh)
-
     # ------------------------------------------------------------- answers
 
-    def _settle(self, method: str, wish: Wish, response: Response | None) -> None:
+    def _settle(
+        self, method: str, wish: Wish, response: Response | None, *, is_refresh: bool
+    ) -> None:
         """Take what came back, if it is a 2xx; else all stays as it was."""
         if response is None or response.status >= 300:
             self._media.drop_offer()
             return
-        self._timer.answered(response)
+        self._timer.answered(response, is_refresh=is_refresh)
         if wish.is_absent and method == "INVITE":
             return
         found = self._examine(response)

@@ -75,23 +75,25 @@ class Session:
         )
         self.outgoing = Outgoing(environment, self.dialog, self.summary)
         self.outgoing.use_when_unreachable(flow)
-        self._timer = SessionTimer(
-            environment.schedule,
-            self._behaviour.mid_call.timer,
-            refresh=lambda: self.own.refresh(),
-            expire=self.expire,
-            note=self.summary.note,
-        )
+        self._timer = self._session_timer()
         self._agreement = Agreement(self.summary, lambda: self.own.take_complete())
         self._answering = Answering(environment, self.dialog, self.summary, self._give_up)
         self.own, self._changes = self._mid_call()
-        forks = self._behaviour.mid_call.forked_200
-        self.fork = Fork(environment, self.dialog) if forks else None
+        self.fork = Fork.of(environment, self.dialog)
         self._timers: list[Timer] = []
         self._has_media = self._is_recording = self._is_over = self._told_over = False
         self._pending_bye = False
         self._secured: list[str] = []
         self._final_state = "ended"
+
+    def _session_timer(self) -> SessionTimer:
+        return SessionTimer(
+            self._environment.schedule,
+            self._behaviour.mid_call.timer,
+            refresh=lambda: self.own.refresh(),
+            expire=self.expire,
+            note=self.summary.note,
+        )
 
     def _mid_call(self) -> tuple[OwnRequests, Changes]:
         shared: _Shared = {

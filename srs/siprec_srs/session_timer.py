@@ -77,14 +77,17 @@ class SessionTimer:
         least = (("Min-SE", str(self._min_se_s)),) if self._min_se_s else ()
         return (("Supported", "timer"), *headers, *least)
 
-    def answered(self, response: Response) -> None:
-        """Take the 2xx to a request of ours: it says who refreshes from now on (§7.2)."""
+    def answered(self, response: Response, *, is_refresh: bool) -> None:
+        """Take the 2xx to a request of ours: it says who refreshes from now on (§7.2).
+
+        is_refresh: the request had no other purpose.
+        """
         if not self._interval_s:
             return
         interval, refresher = _seconds(response)
-        if not interval:
+        if not interval and is_refresh:
             self._note("the 200 to our refresh has no Session-Expires")
-        elif not refresher:
+        elif interval and not refresher:
             self._note("the Session-Expires of the 200 to our refresh names no refresher")
         role = {"uac": _OURS, "uas": _THEIRS}.get(refresher, self._refresher)
         self._start(interval or self._interval_s, role)

@@ -191,12 +191,11 @@ class ModelWorld:
         BYEs that are to be sent again, for a round trip is shorter than any deadline, and
         re-INVITEs, which tm ends before.
         """
-        due_ms = self.stream.deadline_ms or 0
-        while returning := [each for each in self._replies if self._returns(each, due_ms)]:
+        while returning := [each for each in self._replies if self._returns(each)]:
             self._deliver(returning[0])
 
-    def _returns(self, reply: Reply, due_ms: int) -> bool:
-        leg = self.stream.leg(reply.leg)
+    def _returns(self, reply: Reply) -> bool:
+        leg, due_ms = self.stream.leg(reply.leg), self.stream.deadline_ms or 0
         until_ms = due_ms + 1 if leg is None or leg.asked is None else leg.asked.until_ms
         return _is_refused_bye(reply.event) or (reply.is_reinvite and until_ms <= due_ms)
 

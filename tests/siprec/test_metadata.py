@@ -61,6 +61,31 @@ def test_final_is_the_golden_document() -> None:
     assert document == (GOLDEN / "metadata-final.xml").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["paused", "caller-paused"])
+def test_complete_while_paused_is_the_golden_document(name: str) -> None:
+    muted = ("1", "2") if name == "paused" else ("1",)
+    document = complete(CALL, STREAM, BOTH, (), NOW_MS, muted)
+    assert document == (GOLDEN / f"metadata-{name}.xml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("muted", "sends", "receives"),
+    [((), 2, 2), (("1",), 1, 1), (("2",), 1, 1), (("1", "2"), 0, 0)],
+)
+def test_who_is_muted_sends_nothing_and_nobody_receives_it(
+    muted: tuple[str, ...], sends: int, receives: int
+) -> None:
+    for document in (
+        complete(CALL, STREAM, BOTH, (), NOW_MS, muted),
+        final(CALL, STREAM, BOTH, NOW_MS, muted),
+    ):
+        root = _parse(document)
+        assert (len(_texts(root, "send")), len(_texts(root, "recv"))) == (sends, receives)
+        assert len(list(root.iter(f"{{{RECORDING_NS}}}participantstreamassoc"))) == 2
+    # What is muted is a stream of the session all the same.
+    assert len(_texts(_parse(complete(CALL, STREAM, BOTH, (), NOW_MS, muted)), "label")) == 2
+
+
 def test_complete_has_the_order_of_the_schema() -> None:
     root = _parse(complete(CALL, STREAM, BOTH, PARAMETERS, NOW_MS))
     assert _order(root) == [

@@ -22,6 +22,7 @@ from tests.siprec.recorders import (
     happen,
     make_call,
     make_recorder,
+    pause,
     record,
     start,
     stop,
@@ -156,6 +157,35 @@ def test_stop_is_accepted_also_when_repeated() -> None:
     for _ in range(2):
         assert stop(recorder, make_stream_sid(call.sid, 1)).text == "stopping"
     assert stream_of(recorder, call).state is StreamState.STOPPING
+
+
+def test_pause_happens_to_the_sides_of_the_track_and_its_order_is_answered() -> None:
+    recorder = make_recorder()
+    call = answer(recorder, StreamOrder())
+    record(recorder, call)
+    sid = stream_of(recorder, call).sid
+    verdict = pause(recorder, sid, Track.INBOUND)
+    assert (verdict.accepted, verdict.stream_sid) == (True, sid)
+    assert stream_of(recorder, call).paused == Track.INBOUND.sides
+    assert pause(recorder, sid).accepted
+    assert pause(recorder, sid, Track.OUTBOUND, is_resumed=True).accepted
+    assert stream_of(recorder, call).paused == Track.INBOUND.sides
+
+
+def test_paused_stream_holds_its_name_and_its_tracks() -> None:
+    recorder = make_recorder()
+    call = answer(recorder, StreamOrder(name="one"))
+    record(recorder, call)
+    pause(recorder, stream_of(recorder, call).sid)
+    happen(recorder, call, e.ForkAnswered())
+    assert stream_of(recorder, call).state is StreamState.PAUSED
+    assert start(recorder, call, StreamOrder(name="one")).code == plans.DUPLICATE_NAME
+    assert start(recorder, call, StreamOrder(name="two")).accepted
+    assert start(recorder, call, StreamOrder(name="three")).code == plans.TOO_MANY_TRACKS
+
+
+def test_pause_of_what_is_no_stream_here_is_refused() -> None:
+    assert pause(make_recorder(), "nonsense").code == NO_SUCH_STREAM
 
 
 @pytest.mark.parametrize("sid", [make_stream_sid(make_call().sid, 1), make_call().sid, "nonsense"])

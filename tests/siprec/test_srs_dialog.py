@@ -8,6 +8,7 @@ from siprec import events as e
 from siprec.inbox import SrsReplied, SrsRequested
 from siprec.model import StreamState
 from siprec.srs_dialog import ALLOW, answer_request, event_of, tells_error
+from tests.siprec.pauses import asked, directions, leg_of, paused, version
 from tests.siprec.streams import OFFER, STREAM_SID, answer_sdp, stream_in
 
 CALL_ID = f"{STREAM_SID}-1-1"
@@ -282,3 +283,48 @@ def test_reinvite_that_cannot_be_taken_is_answered_488_and_says_why() -> None:
 def test_reinvite_of_a_dialog_without_an_offer_is_answered_500() -> None:
     stream = replace(RECORDING, legs=(replace(LEG, offer=None),))
     assert answer_request(stream, replace(REQUEST, method="INVITE")).status == 500
+
+
+# While somebody paused, or is about to
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [
+        ("INVITE", answer_sdp(4000, 4002), 491),
+        ("INVITE", "", 491),
+        ("UPDATE", answer_sdp(4000, 4002), 491),
+        ("UPDATE", "", 200),
+    ],
+)
+def test_offer_that_crosses_our_reinvite_is_answered_491(
+    method: str, body: str, status: int
+) -> None:
+    stream = asked().stream
+    answer = answer_request(stream, replace(REQUEST, method=method, body=body, content_type=SDP))
+    assert (answer.status, answer.sdp, answer.event) == (status, "", None)
+    assert answer.leg == replace(leg_of(stream), remote_cseq=REQUEST.cseq)
+
+
+@pytest.mark.parametrize("body", [answer_sdp(4000, 4002), ""])
+def test_reinvite_while_paused_is_answered_inactive(body: str) -> None:
+    request = replace(REQUEST, method="INVITE", body=body, content_type=SDP)
+    stream = paused()
+    answer = answer_request(stream, request)
+    assert (answer.status, answer.sdp.count("a=inactive")) == (200, 2)
+    # It is what the SRS has already.
+    assert answer.leg is not None
+    assert version(answer.leg) == version(leg_of(stream))
+
+
+def test_reinvite_that_takes_nothing_is_answered_inactive_and_sendonly_when_it_does() -> None:
+    body = answer_sdp(4000, 4002, directions=("inactive", "recvonly"))
+    request = replace(REQUEST, method="INVITE", body=body, content_type=SDP)
+    answer = answer_request(RECORDING, request)
+    assert answer.leg is not None
+    assert (directions(answer.leg), version(answer.leg)) == (["inactive", "sendonly"], 2)
+    noted = replace(RECORDING, legs=(answer.leg,))
+    later = replace(request, body=answer_sdp(4000, 4002), cseq=request.cseq + 1)
+    again = answer_request(noted, later)
+    assert again.leg is not None
+    assert (directions(again.leg), version(again.leg)) == (["sendonly", "sendonly"], 3)

@@ -10,7 +10,7 @@ import pytest
 from siprec import actions
 from siprec.actions import EndCall
 from siprec.health import Circuit, Load, SrsHealth, SrsLoad, srs_key
-from siprec.inbox import StartOrdered, StopOrdered, from_fields
+from siprec.inbox import PauseOrdered, StartOrdered, StopOrdered, from_fields
 from siprec.keys import ShardKeys, actions_key, connectors_key, loads_key
 from siprec.model import (
     Alert,
@@ -22,6 +22,7 @@ from siprec.model import (
     Stream,
     StreamOrder,
     StreamState,
+    Track,
 )
 from siprec.record import RecordError
 from siprec.shard_store import Save, ShardStore
@@ -322,7 +323,7 @@ class Controller(threading.Thread):
         streams: Any = self._redis.xread({self._save.keys.inbox: "0"}, block=10_000)
         order = from_fields(streams[0][1][0][1])
         self.order = order
-        if isinstance(order, StartOrdered | StopOrdered):
+        if isinstance(order, StartOrdered | StopOrdered | PauseOrdered):
             self._save.verdict(order.request_id, self._verdict)
         self._shards.commit([self._save])
 
@@ -352,6 +353,20 @@ def test_order_stop_waits_for_the_verdict(
     assert controller.order.stream_sid == STREAM_SID
 
 
+def test_order_pause_waits_for_the_verdict(
+    store: Store, shards: ShardStore, redis_server: RedisServer
+) -> None:
+    verdict = Verdict(accepted=True, text="is resuming", stream_sid=STREAM_SID)
+    controller = Controller(redis_server, shards, STREAM_SID, verdict)
+    controller.start()
+    ordered = store.order_pause(STREAM_SID, Track.OUTBOUND, is_resumed=True, timeout_s=10)
+    assert ordered == verdict
+    controller.join()
+    order = controller.order
+    assert isinstance(order, PauseOrdered)
+    assert (order.stream_sid, order.track, order.is_resumed) == (STREAM_SID, Track.OUTBOUND, True)
+
+
 def test_order_that_no_controller_answers_is_named_so(store: Store) -> None:
     with pytest.raises(NoVerdict, match=r"within 0\.05 s"):
         store.order_stop(STREAM_SID, timeout_s=0.05)
@@ -363,6 +378,8 @@ def test_order_to_stop_what_is_no_stream_is_refused_before_it_is_sent(
 ) -> None:
     with pytest.raises(SidError):
         store.order_stop(sid)
+    with pytest.raises(SidError):
+        store.order_pause(sid)
 
 
 def test_order_to_start_on_what_is_no_call_is_refused_before_it_is_sent(store: Store) -> None:

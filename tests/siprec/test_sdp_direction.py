@@ -1,0 +1,89 @@
+"""Directions of our offer, and what of an answer rtpengine is told not to send."""
+
+import pytest
+
+from siprec.sdp import Offer, check_answer, compose_offer, gated_answer, muted_offer
+from siprec.sdp.session import parse
+from tests.siprec.fork_sdp import LABELS, WANTED, fork, media
+from tests.siprec.streams import OFFER, answer_sdp
+
+ANSWER = check_answer(OFFER, answer_sdp(4000, 4002)).sdp
+
+
+def version(offer: Offer) -> str:
+    return offer.sdp.splitlines()[1].split()[2]
+
+
+def directions(offer: Offer) -> list[str]:
+    return [each.direction for each in parse(offer.sdp).media]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (("1",), ["inactive", "sendonly"]),
+        (("2",), ["sendonly", "inactive"]),
+        (("1", "2"), ["inactive", "inactive"]),
+    ],
+)
+def test_muted_offer_is_inactive_where_it_is_said_and_a_version_on(
+    labels: tuple[str, ...], expected: list[str]
+) -> None:
+    muted = muted_offer(OFFER, labels)
+    assert (directions(muted), version(OFFER), version(muted)) == (expected, "1", "2")
+    back = muted_offer(muted, ())
+    assert (directions(back), version(back)) == (["sendonly", "sendonly"], "3")
+
+
+@pytest.mark.parametrize("labels", [(), ("3",)])
+def test_muted_offer_without_a_change_is_the_same_offer(labels: tuple[str, ...]) -> None:
+    assert muted_offer(OFFER, labels) is OFFER
+    muted = muted_offer(OFFER, ("1",))
+    assert muted_offer(muted, ("1", *labels)) is muted
+
+
+def test_muted_offer_changes_nothing_but_directions_and_the_version() -> None:
+    muted = muted_offer(OFFER, ("1", "2"))
+    changed = [
+        (old, new)
+        for old, new in zip(OFFER.sdp.splitlines(), muted.sdp.splitlines(), strict=True)
+        if old != new
+    ]
+    directed = [("a=sendonly", "a=inactive")] * 2
+    assert changed[1:] == directed
+    assert changed[0][0].replace(" 1 IN", " 2 IN") == changed[0][1]
+    assert (muted.media, muted.fork) == (OFFER.media, OFFER.fork)
+
+
+def test_muted_offer_of_a_party_on_hold_is_sendonly_again() -> None:
+    held = fork(media("0", port=30136), media("1", port=30150, direction="inactive"))
+    offer = compose_offer(held, WANTED, LABELS, 1, 1)
+    assert directions(offer) == ["inactive", "sendonly"]
+    assert directions(muted_offer(offer, ())) == ["sendonly", "sendonly"]
+
+
+def test_origin_that_is_none_keeps_as_it_is() -> None:
+    odd = Offer(sdp=OFFER.sdp.replace("o=- ", "o=-"), media=OFFER.media, fork=OFFER.fork)
+    assert muted_offer(odd, ("1",)).sdp.splitlines()[1] == odd.sdp.splitlines()[1]
+
+
+def test_gated_answer_without_labels_is_the_answer() -> None:
+    assert gated_answer(OFFER, ANSWER, ()) == ANSWER
+
+
+@pytest.mark.parametrize("label", ["1", "2"])
+def test_gated_answer_has_port_0_where_the_label_stands_in_the_fork(label: str) -> None:
+    gated = gated_answer(OFFER, ANSWER, (label,))
+    (shut,) = [each.fork_index for each in OFFER.media if each.label == label]
+    before, after = parse(ANSWER).media, parse(gated).media
+    assert [each.port for each in after].index(0) == shut
+    assert after[shut].direction == "inactive"
+    assert after[shut].proto == before[shut].proto
+    assert after[1 - shut] == before[1 - shut]
+
+
+def test_gated_answer_of_all_sends_nothing_and_has_an_address_in_each_m_line() -> None:
+    gated = gated_answer(OFFER, ANSWER, ("1", "2"))
+    assert [each.port for each in parse(gated).media] == [0, 0]
+    assert gated.count("c=IN IP4 127.0.0.1\r\n") == 2
+    assert gated.endswith("\r\n")
