@@ -57,6 +57,12 @@ class Talk:
         return len(caller.heard), len(callee.heard)
 
     @property
+    def sent(self) -> tuple[int, int]:
+        """Give the numbers of the packets that caller and callee send next."""
+        caller, callee = self._ends
+        return caller.sent, callee.sent
+
+    @property
     def lost(self) -> tuple[list[int], list[int]]:
         """List the packets that the caller, and the callee, did not hear; after the block."""
         caller, callee = self._ends
@@ -89,6 +95,11 @@ class Talk:
         while (left_s := until - time.monotonic()) > 0:
             for ready in select.select(list(sockets), [], [], left_s)[0]:
                 sockets[ready].listen()
+
+
+def numbers_in(raw: bytes) -> list[int]:
+    """Give the numbers of the packets that a recording has."""
+    return [_number(raw[at:]) for at in range(0, len(raw), _PAYLOAD_BYTES)]
 
 
 def talk(caller: Phone, callee: Phone, *, payload_type: int = PCMA) -> None:

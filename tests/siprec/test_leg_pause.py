@@ -6,6 +6,7 @@ import pytest
 
 from siprec import events as e
 from siprec.leg_end import FLOW_FAILED, FLOW_TRIES, UNREACHABLE
+from siprec.leg_pause import ASK_GRACE_MS
 from siprec.model import AlertLevel, StreamState
 from tests.siprec.failovers import FAILOVER, A, B, srs_of
 from tests.siprec.pauses import (

@@ -203,6 +203,7 @@ def _print_stream(stream: Stream, *, as_json: bool) -> None:
             ("track", stream.order.track.value),
             ("parameters", ", ".join(name for name, _ in stream.order.parameters)),
             ("state", stream.state.value),
+            ("paused", ", ".join(stream.paused)),
             ("error", error),
             ("recorded", _recorded(stream)),
             ("gaps", f"{stream.gap_ms / 1000:.1f} s" if stream.gap_ms else ""),
