@@ -209,7 +209,7 @@ def test_protected_media_goes_on_after_a_pause(
 
 def test_media_by_ipv6_is_paused_too(stage: Stage) -> None:
     srs = stage.recorder_alone(listen="[::1]:0")
-    caller, callee = stage.pair()
+    caller, callee = (stage.phone(name, host="::1") for name in ("alice", "bob"))
     caller.invite(stage.number(stage.connect(srs.uri), dial(callee)))
     answer(caller, callee)
     with Talk(caller, callee) as talking:
