@@ -4,7 +4,8 @@ Some versions of rtpengine crash on an m-line too many, send a codec that nobody
 send on to a party that asked for nothing. So each m-line is held against our offer first.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from siprec.errors import SdpError, SrtpError
 from siprec.record import SDP
@@ -22,6 +23,7 @@ from siprec.sdp.protection import Profile, check_crypto, check_dtls
 from siprec.sdp.session import Media, Session, numeric_address, parse
 
 _RECEIVES = ("recvonly", "sendrecv")
+_NOWHERE = {"c=IN IP4": "c=IN IP4 0.0.0.0", "c=IN IP6": "c=IN IP6 ::"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +43,8 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
     """Hold the SRS's answer against our offer.
 
     The resulting SDP has as many m-lines as the fork, in its order: `recvonly` where the SRS
-    takes audio, port 0 elsewhere. A secured offer has a secured answer: the SRS's one key of
-    an offered suite, or its role and fingerprint.
+    takes audio, no address where it is inactive, port 0 elsewhere. A secured offer has a secured
+    answer: the SRS's one key of an offered suite, or its role and fingerprint.
 
     Raises:
         SrtpError: an m-line (not one with port 0) is protected otherwise than offered.
@@ -53,7 +55,7 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
     if len(answer) > len(offer.media):
         raise SdpError(f"the answer has {len(answer)} m-lines, {len(offer.media)} were offered")
     offered_media = parse(offer.sdp).media
-    accepted: dict[int, list[str]] = {}
+    taken: dict[int, list[str]] = {}
     labels: dict[str, list[str]] = {"accepted": [], "refused": [], "inactive": []}
     for index, offered in enumerate(offer.media):
         media = answer[index] if index < len(answer) else None
@@ -61,15 +63,19 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
         labels[verdict].append(offered.label)
         if media is None or verdict == "refused":
             continue
-        protection = _protection_lines(index, session, media, offered, offered_media[index])
+        ours, chosen = offered_media[index], _common_formats(offered, media)
+        protection = _protection_lines(index, session, media, offered, ours)
         if verdict == "accepted":
-            chosen = _chosen_formats(index, offered, media)
-            lines = _accepted_lines(media, offered_media[index], chosen)
-            accepted[offered.fork_index] = lines + protection
+            _check_chosen(index, offered, media, chosen)
+            taken[offered.fork_index] = _accepted_lines(media, ours, chosen) + protection
+        elif chosen:
+            # Its address may be of another family.
+            lines = _accepted_lines(replace(media, connection=ours.connection), ours, chosen)
+            taken[offered.fork_index] = held_lines(lines) + protection
     if not labels["accepted"] and not labels["inactive"]:
         raise SdpError("the answer refused every track")
     return CheckedAnswer(
-        sdp=_compose(offer.fork, accepted),
+        sdp=_compose(offer.fork, taken),
         accepted=tuple(labels["accepted"]),
         refused=tuple(labels["refused"]),
         inactive=tuple(labels["inactive"]),
@@ -104,17 +110,22 @@ def _verdict(index: int, offered: Media, media: Media | None) -> str:
     return "accepted"
 
 
-def _chosen_formats(index: int, offered: OfferedMedia, media: Media) -> list[tuple[str, str]]:
+def _common_formats(offered: OfferedMedia, media: Media) -> list[tuple[str, str]]:
     # RFC 3264 §6.1 lets an answer list formats that were not offered, besides at least one
     # that was. We send none of those, and rtpengine must not learn of them.
     by_type = dict(zip(offered.formats, offered.codecs, strict=True))
     matches = ((f, _match(f, codec, by_type)) for f, codec in media.codecs.items())
-    chosen = [(theirs, ours) for theirs, ours in matches if ours is not None]
+    return [(theirs, ours) for theirs, ours in matches if ours is not None]
+
+
+def _check_chosen(
+    index: int, offered: OfferedMedia, media: Media, chosen: list[tuple[str, str]]
+) -> None:
+    by_type = dict(zip(offered.formats, offered.codecs, strict=True))
     if all(by_type[ours].startswith(DIGITS) for _, ours in chosen):
         names = ", ".join(codec or f for f, codec in media.codecs.items()) or "nothing"
         wanted = ", ".join(c or f for f, c in by_type.items())
         raise SdpError(f"m-line {index + 1} chose {names}, offered was {wanted}")
-    return chosen
 
 
 def _match(payload_type: str, codec: str, by_type: dict[str, str]) -> str | None:
@@ -154,6 +165,16 @@ def _accepted_lines(media: Media, offered: Media, chosen: list[tuple[str, str]])
         "a=recvonly",
         *([f"a=rtcp:{rtcp_port}"] if rtcp_port else []),
     ]
+
+
+def held_lines(lines: Sequence[str]) -> list[str]:
+    """Give the lines of an m-line of an answer so that rtpengine sends it nothing for a while.
+
+    It has no address then. With port 0 DTLS could not go on, which is done with one handshake.
+    """
+    replaced = {"a=recvonly": "a=inactive"}
+    replaced |= {line: _NOWHERE[line[:8]] for line in lines if line[:8] in _NOWHERE}
+    return [replaced.get(line, line) for line in lines]
 
 
 def _compose(fork: tuple[ForkLine, ...], accepted: dict[int, list[str]]) -> str:

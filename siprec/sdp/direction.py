@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import replace
 
+from siprec.sdp.answer import held_lines
 from siprec.sdp.offer import Offer, join_lines
 
 _ORIGIN = re.compile(r"o=(\S+) (\d+) (\d+) (.*)")
@@ -24,7 +25,7 @@ def muted_offer(offer: Offer, labels: Collection[str]) -> Offer:
 
 
 def gated_answer(offer: Offer, answer_sdp: str, labels: Collection[str]) -> str:
-    """Give the answer for rtpengine with the m-lines of these labels cut off: port 0.
+    """Give the answer for rtpengine with the m-lines of these labels cut off: no address.
 
     `answer_sdp` is that of `siprec.sdp.check_answer`: it has the m-lines of the fork.
     """
@@ -32,15 +33,9 @@ def gated_answer(offer: Offer, answer_sdp: str, labels: Collection[str]) -> str:
         return answer_sdp
     closed = {media.fork_index for media in offer.media if media.label in labels}
     head, *blocks = re.split(r"(?m)^(?=m=)", answer_sdp)
-    shut = (_cut_off(block) if index in closed else block for index, block in enumerate(blocks))
-    return head + "".join(shut)
-
-
-def _cut_off(block: str) -> str:
-    kind, _, proto, *formats = block.split("\r\n", 1)[0].removeprefix("m=").split(" ")
-    line = f"m={kind} 0 {proto} {' '.join(formats)}"
-    # rtpengine takes no m-line without an address, not even one with port 0.
-    return join_lines([line, "c=IN IP4 127.0.0.1", "a=inactive"])
+    for index in closed:
+        blocks[index] = join_lines(held_lines(blocks[index].splitlines()))
+    return head + "".join(blocks)
 
 
 def _directed(lines: list[str], offer: Offer, labels: Collection[str]) -> list[str]:

@@ -68,9 +68,10 @@ class ModelRtpengine:
         return Reply(leg.number, event, tag, arrive)
 
     def _let_flow(self, leg: Leg) -> None:
-        """Send what the answer has a port for."""
+        """Send what the answer has a port and an address for."""
         if leg.fork_tag not in self.forks or leg.offer is None:
             return
         media = parse(gated_answer(leg.offer, leg.answer, leg.gated)).media
-        open_labels = (each.label for each in leg.offer.media if media[each.fork_index].port)
-        self.flows[leg.fork_tag] = frozenset(open_labels)
+        is_open = [each.port > 0 and each.connection != "0.0.0.0" for each in media]
+        flowing = (each.label for each in leg.offer.media if is_open[each.fork_index])
+        self.flows[leg.fork_tag] = frozenset(flowing)

@@ -54,7 +54,8 @@ def test_check_answer_takes_an_srs_that_receives(direction: str) -> None:
 def test_check_answer_of_an_srs_that_waits_is_inactive(block: tuple[str, ...]) -> None:
     checked = check_answer(_offer(), _answer(*block, *block))
     assert (checked.accepted, checked.refused, checked.inactive) == ((), (), ("1", "2"))
-    assert [m.port for m in parse(checked.sdp).media] == [0, 0]
+    nowhere = [(m.connection, m.direction) for m in parse(checked.sdp).media if m.port]
+    assert nowhere == ([] if "18" in block[0] else [("0.0.0.0", "inactive")] * 2)
 
 
 def test_check_answer_of_the_other_address_family_is_refused() -> None:
@@ -189,7 +190,10 @@ def test_check_answer_never_gives_rtpengine_what_we_did_not_offer(lines: list[st
         checked = check_answer(offer, _answer(*lines))
         clean = parse(checked.sdp).media
         assert [(m.kind, m.proto) for m in clean] == [(f.kind, f.proto) for f in offer.fork]
-        live = [m for m in clean if m.port]
+        held = [m for m in clean if m.port and m.connection == "0.0.0.0"]
+        assert len(held) <= len(checked.inactive)
+        assert all(m.direction == "inactive" for m in held)
+        live = [m for m in clean if m.port and m not in held]
         assert len(live) == len(checked.accepted)
         assert all(m.direction == "recvonly" for m in live)
         assert all(set(m.codecs.values()) == {"PCMA/8000"} for m in live)

@@ -72,18 +72,26 @@ def test_gated_answer_without_labels_is_the_answer() -> None:
 
 
 @pytest.mark.parametrize("label", ["1", "2"])
-def test_gated_answer_has_port_0_where_the_label_stands_in_the_fork(label: str) -> None:
+def test_gated_answer_has_no_address_where_the_label_stands_in_the_fork(label: str) -> None:
     gated = gated_answer(OFFER, ANSWER, (label,))
     (shut,) = [each.fork_index for each in OFFER.media if each.label == label]
     before, after = parse(ANSWER).media, parse(gated).media
-    assert [each.port for each in after].index(0) == shut
-    assert after[shut].direction == "inactive"
-    assert after[shut].proto == before[shut].proto
+    assert (after[shut].connection, after[shut].direction) == ("0.0.0.0", "inactive")
+    # DTLS and SRTP go on with what they had.
+    assert after[shut].port == before[shut].port
     assert after[1 - shut] == before[1 - shut]
 
 
-def test_gated_answer_of_all_sends_nothing_and_has_an_address_in_each_m_line() -> None:
+def test_gated_answer_keeps_the_address_family() -> None:
+    blocks = (media(label, address="2001:db8::1") for label in ("0", "1"))
+    offer = compose_offer(fork(*blocks), WANTED, LABELS, 1, 1)
+    answer = check_answer(offer, answer_sdp(4000, 4002).replace("IP4 192.0.2.9", "IP6 2001:db8::9"))
+    gated = gated_answer(offer, answer.sdp, ("1", "2"))
+    assert [each.connection for each in parse(gated).media] == ["::", "::"]
+
+
+def test_gated_answer_of_all_sends_nothing() -> None:
     gated = gated_answer(OFFER, ANSWER, ("1", "2"))
-    assert [each.port for each in parse(gated).media] == [0, 0]
-    assert gated.count("c=IN IP4 127.0.0.1\r\n") == 2
-    assert gated.endswith("\r\n")
+    assert "a=recvonly" not in gated
+    assert gated.count("c=IN IP4 0.0.0.0\r\n") == 2
+    assert gated.replace("0.0.0.0", "192.0.2.9").replace("a=inactive", "a=recvonly") == ANSWER

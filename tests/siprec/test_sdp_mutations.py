@@ -68,7 +68,10 @@ def _assert_guarded(profile: Profile, checked: CheckedAnswer) -> None:
     clean = parse_sdp(checked.sdp).media
     assert [(m.kind, m.proto) for m in clean] == [(f.kind, f.proto) for f in offer.fork]
     by_index = {o.fork_index: o for o in offer.media}
-    live = [index for index, m in enumerate(clean) if m.port]
+    live = [index for index, m in enumerate(clean) if m.port and m.direction != "inactive"]
+    held = [m for m in clean if m.port and m.direction == "inactive"]
+    assert {m.connection for m in held} <= {"0.0.0.0"}
+    assert len(held) <= len(checked.inactive)
     assert [by_index[i].label for i in sorted(live, reverse=True)] == list(checked.accepted)
     for index in live:
         _assert_media(profile, clean[index], by_index[index])

@@ -213,7 +213,7 @@ def test_answer_that_waits_needs_a_key_too(waits: str) -> None:
         check_answer(offer, _answer(waits).replace("a=recvonly\r\n", ""))
     answer = _answer(waits, crypto(1, CM_80)).replace("a=recvonly\r\n", "")
     checked = check_answer(offer, answer)
-    assert (checked.inactive, _protection(checked.sdp)) == (("1",), [])
+    assert (checked.inactive, _protection(checked.sdp)) == (("1",), [crypto(1, CM_80)])
 
 
 def test_answer_that_refuses_one_m_line_needs_no_key_there() -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from siprec.model import CallbackMethod, Stream, StreamOrder, Track
+from siprec.model import CallbackMethod, Leg, Side, Stream, StreamOrder, StreamState, Track
 from siprec.orders import check_order
 from siprec.record import to_plain
 from siprec.step import RUNNING
@@ -31,12 +31,17 @@ def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
     _add_which(verb)
     _add_start(noun.verb("start", start_stream, "start a stream on a live call"))
     for name, summary, until in (
-        ("pause", "cut a stream off: nothing more reaches the recorder", "paused"),
-        ("resume", "let a paused stream go on", "recording"),
+        ("pause", "let nothing of a stream reach its recorders for a while", "so"),
+        ("resume", "let a paused stream go on, when its recorders agree", "so"),
     ):
         verb = noun.verb(name, pause_stream, summary)
         _add_which(verb)
-        verb.add_argument("--track", metavar="T", default=Track.BOTH.value, help=", ".join(Track))
+        verb.add_argument(
+            "--track",
+            metavar="T",
+            default=Track.BOTH.value,
+            help=f"whose voice: {', '.join(Track)} (default)",
+        )
         _add_wait(verb, until)
         verb.set_defaults(is_resumed=name == "resume")
     verb = noun.verb("stop", stop_stream, "stop a stream")
@@ -123,7 +128,8 @@ def pause_stream(arguments: argparse.Namespace) -> int:
         sid = _find(store, arguments.stream, arguments.call, live_only=True)
         verdict = store.order_pause(sid, track, is_resumed=is_resumed)
         if not verdict.accepted:
-            raise Refused(_refusal("stream was refused", verdict.code, verdict.text))
+            verb = "resumed" if is_resumed else "paused"
+            raise Refused(_refusal(f"stream {sid} was not {verb}", verdict.code, verdict.text))
         if arguments.wait:
             wait_for_pause(store, sid, track, arguments.timeout, is_resumed=is_resumed)
         stream = store.stream(sid)
@@ -181,12 +187,20 @@ def _legs(stream: Stream) -> list[tuple[str, ...]]:
         (
             str(leg.number),
             leg.srs,
-            leg.state.value,
+            _leg_state(leg),
             output.duration(leg.recording_ms, None if leg.state in RUNNING else leg.heard_ms),
             "" if leg.error_code is None else f"{leg.error_code} {leg.error_text or ''}",
         )
         for leg in stream.legs
     ]
+
+
+def _leg_state(leg: Leg) -> str:
+    """Give the state of a leg, and whose voice its SRS does not get."""
+    without = [side.value for side in Side if side.label in leg.gated]
+    if leg.state is not StreamState.RECORDING or not without:
+        return leg.state.value
+    return f"{leg.state.value} without {', '.join(without)}"
 
 
 def _print_stream(stream: Stream, *, as_json: bool) -> None:
