@@ -23,7 +23,6 @@ from siprec.sdp.protection import Profile, check_crypto, check_dtls
 from siprec.sdp.session import Media, Session, numeric_address, parse
 
 _RECEIVES = ("recvonly", "sendrecv")
-_NOWHERE = {"c=IN IP4": "c=IN IP4 0.0.0.0", "c=IN IP6": "c=IN IP6 ::"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +171,10 @@ def held_lines(lines: Sequence[str]) -> list[str]:
 
     It has no address then. With port 0 DTLS could not go on, which is done with one handshake.
     """
-    replaced = {"a=recvonly": "a=inactive"}
-    replaced |= {line: _NOWHERE[line[:8]] for line in lines if line[:8] in _NOWHERE}
-    return [replaced.get(line, line) for line in lines]
+    is_v6 = any(line.startswith("c=IN IP6") for line in lines)
+    nowhere = "c=IN IP6 ::" if is_v6 else "c=IN IP4 0.0.0.0"
+    rest = [line for line in lines[1:] if not line.startswith("c=")]
+    return [lines[0], nowhere, *("a=inactive" if line == "a=recvonly" else line for line in rest)]
 
 
 def _compose(fork: tuple[ForkLine, ...], accepted: dict[int, list[str]]) -> str:

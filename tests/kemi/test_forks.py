@@ -13,7 +13,7 @@ from rtpengine_ng.messages import (
     subscribe_request,
 )
 from siprec import events as e
-from siprec.model import Connector, Digits, Keying, Srs
+from siprec.model import Connector, Digits, Keying, Srs, StreamState
 from siprec.sdp import Profile
 from siprec.srs_uri import parse_srs_uri
 from siprec_kemi.clock import now_ms
@@ -176,6 +176,82 @@ def test_fork_of_a_call_that_is_over_is_released_without_a_fault(
     rig.forks.release(rig.call, STREAM_SID, 1, rig.leg.fork_tag)
     assert rig.next() == e.ForkReleased()
     assert rtpengine.log == faults
+
+
+# The gate of a pause
+
+
+def open_fork(rig: Rig, recorders: list[RtpEndpoint]) -> tuple[str, ...]:
+    """Let the fork flow; give the label of the m-line of each recorder."""
+    offered = rig.request()
+    assert isinstance(offered, e.ForkOffered)
+    answer, state = recorder_answer(*recorders), StreamState.RECORDING
+    rig.change(offer=offered.offer, answer=answer, state=state)
+    give_answer(rig)
+    assert rig.next() == e.ForkAnswered()
+    ordered = sorted(offered.offer.media, key=lambda media: media.fork_index)
+    return tuple(media.label for media in ordered)
+
+
+def give_answer(rig: Rig, *gated: str) -> None:
+    """Give rtpengine the answer with these labels cut off."""
+    rig.change(gated=gated)
+    assert rig.stream is not None
+    rig.forks.answer(rig.call, rig.stream, rig.leg)
+
+
+@daemon
+def test_gate_cuts_off_one_party_and_opens_again(rig: Rig, recorders: list[RtpEndpoint]) -> None:
+    labels = open_fork(rig, recorders)
+    give_answer(rig, labels[0])
+    assert rig.next() == e.ForkAnswered()
+    said = rig.media.talk(5, "paused")
+    assert recorders[1].receive(5) == said[1]
+    assert recorders[0].hears_nothing()
+    give_answer(rig)
+    assert rig.next() == e.ForkAnswered()
+    said = rig.media.talk(5, "resumed")
+    assert [each.receive(5) for each in recorders] == list(said)
+
+
+@daemon
+def test_answers_of_a_fork_go_one_at_a_time_and_the_last_is_in_force(
+    rig: Rig, recorders: list[RtpEndpoint]
+) -> None:
+    labels = open_fork(rig, recorders)
+    for gated in (labels, (), labels[:1], labels):
+        give_answer(rig, *gated)
+    assert rig.next() == e.ForkAnswered()
+    rig.settle()
+    # One reply for all: it is the last one's.
+    assert rig.events == []
+    rig.media.talk(5, "paused")
+    assert all(each.hears_nothing() for each in recorders)
+
+
+@daemon
+def test_answer_that_waits_is_forgotten_when_its_fork_is_released(
+    rig: Rig, recorders: list[RtpEndpoint]
+) -> None:
+    open_fork(rig, recorders)
+    for _ in range(2):
+        give_answer(rig)
+    rig.forks.release(rig.call, STREAM_SID, 1, rig.leg.fork_tag)
+    assert rig.next() == e.ForkAnswered()
+    assert rig.next() == e.ForkReleased()
+    rig.settle()
+    assert rig.events == []
+
+
+@daemon
+def test_answer_to_rtpengine_at_no_address_is_refused_each_time(
+    rig: Rig, recorders: list[RtpEndpoint]
+) -> None:
+    rig.change(answer=recorder_answer(*recorders))
+    rig.call = replace(rig.call, rtpengine="rtp.example:2223")
+    for _ in range(2):
+        give_answer(rig)
+        assert isinstance(rig.events.pop(), e.ForkAnswerRefused)
 
 
 @daemon

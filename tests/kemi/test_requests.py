@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from siprec import events as e
 from siprec.model import (
     Call,
     Connector,
@@ -24,6 +25,7 @@ from siprec.multipart import parse
 from siprec_kemi.src import requests
 from siprec_kemi.src.addresses import Address
 from siprec_kemi.src.requests import Hop, Outgoing
+from tests.siprec.pauses import GATE_SET, PAUSE_CALLER
 from tests.siprec.streams import (
     ACCOUNT_SID,
     CALL_SID,
@@ -263,6 +265,39 @@ def test_options_in_the_dialog_has_no_body_and_its_own_cseq() -> None:
     headers = headers_of(request)
     assert (headers["CSeq"], headers["Route"]) == ("5 OPTIONS", "<sip:192.0.2.1;lr>")
     assert (request.method, request.body) == ("OPTIONS", "")
+
+
+# While somebody paused
+
+
+def paused_leg(*events: e.Event | e.LegEvent) -> Leg:
+    """Give a leg whose re-INVITE is to be sent after these events."""
+    return follow(stream_in(StreamState.RECORDING), events).stream.legs[0]
+
+
+def test_reinvite_goes_on_in_the_dialog_with_sdp_and_metadata_as_they_are_now() -> None:
+    leg = paused_leg(PAUSE_CALLER, GATE_SET)
+    request = invite(leg)
+    headers = headers_of(request)
+    assert (headers["CSeq"], headers["Call-ID"]) == ("2 INVITE", leg.call_id)
+    assert headers["To"].endswith(";tag=srs1")
+    assert headers["Route"] == "<sip:192.0.2.1;lr>"
+    assert request.uri == "sip:192.0.2.9:5080"
+    assert (headers["Require"], headers["Contact"][-9:]) == ("siprec", ";+sip.src")
+    sdp, metadata = parse(request.body.encode(), headers["Content-Type"])
+    assert leg.offer is not None
+    assert sdp.body.decode() == leg.offer.sdp
+    assert sdp.body.count(b"a=inactive") == 1
+    assert (metadata.body.count(b"<send>"), metadata.body.count(b"<label>")) == (1, 2)
+    # Parameters are for who looks at the call's beginning.
+    assert request.risky_headers == ()
+    assert b"X-Case" in metadata.body
+
+
+def test_bye_while_paused_lists_only_who_was_still_heard() -> None:
+    leg = replace(leg_in(StreamState.STOPPING), muted=("1",))
+    assert bye(leg).body.count("<send>") == 1
+    assert bye().body.count("<send>") == 2
 
 
 # Through the TLS proxy

@@ -9,7 +9,7 @@ import pytest
 
 from siprec import events as e
 from siprec.inbox import SrsReplied, SrsRequested
-from siprec.model import Call, Connector, Srs
+from siprec.model import Call, Connector, Leg, Srs
 from siprec.store import StoreUnavailable
 from siprec.tls_profile import tls_profile
 from siprec_kemi.runtime import boot_id
@@ -18,6 +18,7 @@ from siprec_kemi.src.srs import Srs as SrsSide
 from tests.kemi.reach_world import Ways, header_of, listen, port_of, shut
 from tests.kemi.recording import Recording
 from tests.kemi.strict_ksr import StrictKsr
+from tests.siprec.pauses import PAUSE
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, FORK_OFFERED, NOW_MS, answered
 
 HOST = "recorder.example"
@@ -150,6 +151,38 @@ def test_flow_that_failed_is_proved_anew(folder: Path, ksr: StrictKsr) -> None:
         desk.invite()
         desk.answer_probe(HOST)
         assert [method for method, _, _ in desk.requests()][3:] == ["OPTIONS", "INVITE"]
+
+
+def paused(desk: Desk) -> Leg:
+    """Let the SRS be about to be told of a pause; give the leg, which is reached directly."""
+    desk.recording.record(NOW_MS)
+    desk.recording.recorder.happen(desk.recording.sid, PAUSE, NOW_MS)
+    desk.recording.happen(NOW_MS, e.ForkAnswered())
+    desk.recording.events()
+    leg = replace(desk.recording.leg(), route_set=(), remote_target=UDP)
+    assert leg.asked is not None
+    return leg
+
+
+def test_reinvite_is_sent_in_the_dialog(desk: Desk) -> None:
+    leg = paused(desk)
+    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    assert desk.requests() == [("INVITE", UDP, "sip:127.0.0.1:9;transport=udp")]
+    assert desk.recording.events() == []
+
+
+@pytest.mark.parametrize("why", ["its connector was deleted", "tm could not send the request"])
+def test_reinvite_that_cannot_be_sent_has_no_answer(desk: Desk, why: str) -> None:
+    leg = paused(desk)
+    if why.startswith("tm"):
+        desk.ksr.returns["tm.t_uac_send"] = -1
+    else:
+        desk.known = None
+    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    challenge = e.Challenge(cseq=leg.cseq)
+    refused = e.SrsRefused(attempt=1, status=408, reason=why, challenge=challenge, is_timeout=True)
+    assert desk.recording.events() == [refused]
+    assert desk.recording.leg().refused == ("1", "2")
 
 
 def test_bye_that_cannot_be_sent_counts_as_answered(desk: Desk) -> None:

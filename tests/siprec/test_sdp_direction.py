@@ -95,3 +95,10 @@ def test_gated_answer_of_all_sends_nothing() -> None:
     assert "a=recvonly" not in gated
     assert gated.count("c=IN IP4 0.0.0.0\r\n") == 2
     assert gated.replace("0.0.0.0", "192.0.2.9").replace("a=inactive", "a=recvonly") == ANSWER
+
+
+def test_gated_answer_is_cut_off_also_where_the_address_is_that_of_the_session() -> None:
+    session_wide = ANSWER.replace("c=IN IP4 192.0.2.9\r\n", "")
+    session_wide = session_wide.replace("t=0 0\r\n", "c=IN IP4 192.0.2.9\r\nt=0 0\r\n")
+    gated = parse(gated_answer(OFFER, session_wide, ("1",))).media
+    assert sorted(each.connection for each in gated) == ["0.0.0.0", "192.0.2.9"]
