@@ -1,11 +1,14 @@
 """A supervisor over small programs, for tests: `python small_stack.py FOLDER JSON`.
 
-JSON: {"stages": [{"NAME": [COMMAND…], …}, …], "missing": WHY|null, "ready_within_s": S}.
-A `missing` makes the first stage wait for a condition that never holds.
+JSON: {"stages": [{"NAME": [COMMAND…], …}, …], "marks": [FILE, …], "missing": WHY|null,
+"ready_within_s": S}. A stage with a mark is ready when that file is in FOLDER; a `missing`
+makes the first stage wait for a condition that never holds.
 """
 
 import json
 import sys
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from siprec.settings import LogFormat
@@ -17,14 +20,17 @@ from siprec_control.supervisor import Stage, Supervisor
 
 def main() -> int:
     folder, plan = Path(sys.argv[1]), json.loads(sys.argv[2])
-    missing = plan.get("missing")
-    probes = [Probe(name="thing", ask=lambda: missing)]
+
+    def missing(mark: str | None) -> str | None:
+        there = mark is None or (folder / mark).exists()
+        return plan.get("missing") if there else f"no {mark}"
+
     stages = [
         Stage(
             programs=[Program(name=name, command=command) for name, command in stage.items()],
-            probes=probes,
+            probes=[Probe(name="thing", ask=partial(missing, mark))],
         )
-        for stage in plan["stages"]
+        for stage, mark in zip_longest(plan["stages"], plan.get("marks", []))
     ]
     failure = Supervisor(
         stages,

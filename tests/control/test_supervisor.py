@@ -49,13 +49,17 @@ def test_sigint_ends_the_run_well(tmp_path: Path) -> None:
 
 
 def test_stages_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
-    says_end = ["sh", "-c", "trap 'echo gone; exit' TERM; echo up; while :; do sleep 0.02; done"]
-    with stack(tmp_path, {"redis": says_end}, {"src": says_end}) as run:
+    def lives(at_once: str) -> list[str]:
+        script = f"trap 'echo gone; exit' TERM; {at_once}; while :; do sleep 0.02; done"
+        return ["sh", "-c", script]
+
+    redis = lives("sleep 0.2; touch redis.is-ready")
+    src = lives("test -e redis.is-ready && echo came after redis")
+    with stack(tmp_path, {"redis": redis}, {"src": src}, marks=["redis.is-ready"]) as run:
         run.wait_for("ready now")
-        run.wait_for("up", times=2)
+        run.wait_for("came after redis")
         run.signal(signal.SIGTERM)
         run.wait_exit()
-        assert run.output.index("redis     | up") < run.output.index("src       | up")
         assert run.output.index("src       | gone") < run.output.index("redis     | gone")
 
 

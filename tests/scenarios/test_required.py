@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from siprec.actions import EndCall
-from siprec.health import SrsHealth, srs_key
+from siprec.health import srs_key
 from siprec.model import Call, Connector, Srs
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
@@ -31,7 +31,7 @@ def connect(
         srs=(Srs(uri=uri),),
         required=required,
         end_call_s=end_call_s,
-        options_s=0,
+        options_s=5,
     )
     stage.stack.store.put_connector(connector)
     return START.format(name)
@@ -43,10 +43,15 @@ def account_of(stage: Stage) -> str:
     return sid
 
 
-def report_dead(stage: Stage, name: str, uri: str) -> None:
-    """Let the health of a connector's recorder be known as a failed check leaves it."""
+def wait_found_dead(stage: Stage, name: str, uri: str) -> None:
+    """Wait until the checks of health have found out that a recorder is not there."""
     key = srs_key(account_of(stage), name, uri)
-    stage.stack.store.put_health(SrsHealth(key=key, reachable=False, checked_ms=1))
+
+    def is_dead() -> bool:
+        health = stage.stack.store.healths().get(key)
+        return health is not None and not health.reachable
+
+    poll(is_dead)
 
 
 def dead_uri(stage: Stage) -> str:
@@ -61,7 +66,7 @@ def test_call_without_a_living_recorder_that_it_must_have_gets_503(stage: Stage)
     caller, callee = stage.pair()
     uri = dead_uri(stage)
     start = connect(stage, "Must", uri)
-    report_dead(stage, "Must", uri)
+    wait_found_dead(stage, "Must", uri)
     number = stage.number(start, dial(callee))
     before = time.monotonic()
     caller.invite(number)
@@ -86,7 +91,7 @@ def test_call_is_untouched_when_its_recorder_is_not_required_or_not_known_dead(
     uri, name = dead_uri(any_stage), f"May{required}"
     start = connect(any_stage, name, uri, required=required)
     if not required:
-        report_dead(any_stage, name, uri)
+        wait_found_dead(any_stage, name, uri)
     caller.invite(any_stage.number(start, dial(callee)))
     answer(caller, callee)
     talk(caller, callee)
@@ -96,13 +101,12 @@ def test_call_is_untouched_when_its_recorder_is_not_required_or_not_known_dead(
 
 def test_recorder_that_comes_back_lets_calls_through(stage: Stage) -> None:
     caller, callee = stage.pair()
-    start = connect(stage, "Back", stage.srs.uri)
-    report_dead(stage, "Back", stage.srs.uri)
+    uri = dead_uri(stage)
+    start = connect(stage, "Back", uri)
+    wait_found_dead(stage, "Back", uri)
     number = stage.number(start, dial(callee))
     caller.invite(number)
     caller.ack_refusal(caller.expect(503))
-    key = srs_key(account_of(stage), "Back", stage.srs.uri)
-    stage.stack.store.put_health(SrsHealth(key=key, reachable=True, checked_ms=2))
 
     def rings() -> bool:
         caller.invite(number)
@@ -112,6 +116,7 @@ def test_recorder_that_comes_back_lets_calls_through(stage: Stage) -> None:
         caller.ack_refusal(caller.expect(503 if invite is None else 486))
         return invite is not None
 
+    stage.recorder_alone(listen=uri.removeprefix("sip:").partition(";")[0])
     poll(rings)
 
 
