@@ -161,9 +161,21 @@ def test_reply_about_an_older_fork_is_left(rig: Rig) -> None:
 def test_answer_for_a_fork_that_is_gone_is_refused(rig: Rig, recorders: list[RtpEndpoint]) -> None:
     rig.change(answer=recorder_answer(*recorders))
     assert rig.stream is not None
-    rig.call = replace(rig.call, sip_call_id="unheard-of")
     rig.forks.answer(rig.call, rig.stream, rig.leg)
     assert isinstance(rig.next(), e.ForkAnswerRefused)
+
+
+@daemon
+def test_answer_for_a_call_that_has_just_ended_is_nobodys_fault(
+    rig: Rig, recorders: list[RtpEndpoint]
+) -> None:
+    rig.fork(*recorders)
+    rig.media.ask("delete")
+    assert rig.stream is not None
+    rig.forks.answer(rig.call, rig.stream, rig.leg)
+    rig.forks.release(replace(rig.call, ended_ms=NOW_MS), STREAM_SID, 1, rig.leg.fork_tag)
+    assert rig.next() == e.ForkReleased()
+    assert rig.events == []
 
 
 @daemon

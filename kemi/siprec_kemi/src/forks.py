@@ -310,7 +310,9 @@ class Forks:
                 retryable = error.retryable and not gone
                 refused = e.ForkRefused(text=f"rtpengine: {error}", retryable=retryable)
                 self._happen(asked.sid, asked.leg, refused)
-            case "subscribe answer" if self._is_current(asked):
+            # Of a call that is gone its end is on the way, or the audit finds out: it is no fault
+            # of the SRS's answer.
+            case "subscribe answer" if not gone and self._is_current(asked):
                 self._happen(asked.sid, asked.leg, e.ForkAnswerRefused(text=str(error)))
             case "delete" if self._is_current(asked):
                 if not gone:
