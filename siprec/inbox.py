@@ -6,7 +6,7 @@ An entry has two fields: `t`, the kind, and `d`, the JSON of the record below.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from siprec.model import Call, StreamOrder, Track
+from siprec.model import Call, Party, Side, StreamOrder, Track
 from siprec.record import SDP, RecordError, Seal, from_json, to_json
 
 
@@ -43,12 +43,21 @@ class CallFailed:
 class CallChanged:
     """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer.
 
-    `is_srtp` tells whether offer or answer had SRTP; None when nobody looked.
+    `is_srtp` tells whether offer or answer had SRTP; None when nobody looked. `quiet` are the
+    sides whose audio is not sent from now on, None when the media did not change. `caller` and
+    `callee` are who the ends say that they are now (P-Asserted-Identity, or From: RFC 4916),
+    without tags; None: as before. `session_id` is the pair as the caller sees it, when it is
+    another. `has_sdp` is false when only identities changed.
     """
 
     call_sid: str
     at_ms: int
     is_srtp: bool | None = None
+    quiet: tuple[Side, ...] | None = None
+    caller: Party | None = None
+    callee: Party | None = None
+    session_id: str | None = None
+    has_sdp: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,20 @@ class OnSecureCall(StrEnum):
     REFUSE = "refuse"
 
 
+class OnHold(StrEnum):
+    """What a party on hold is to its SRS (RFC 7866 §7.1.1.1): as before, or `a=inactive`."""
+
+    KEEP = "keep"
+    INACTIVE = "inactive"
+
+
+class MetadataBy(StrEnum):
+    """What carries a change of metadata alone: a re-INVITE with SDP, or UPDATE without."""
+
+    REINVITE = "re-invite"
+    UPDATE = "update"
+
+
 class StreamState(StrEnum):
     """Where a stream stands, and each of its legs. Stored; docs/states.md draws them."""
 
@@ -127,11 +141,37 @@ class AlertLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
-    """One end of a call: display name as sent (no quotes), SIP URI, dialog tag."""
+    """One end of a call: display name as sent (no quotes), SIP URI, dialog tag.
+
+    `since_ms` is when it took the place of another; None: there from the answer on.
+    """
 
     name: str = ""
     uri: str = ""
     tag: str = ""
+    since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """Who was an end of a call until another took its place."""
+
+    side: Side
+    party: Party
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinship:
+    """What the INVITE of a call says of a call before it, of which it may be a transfer.
+
+    `replaces` is the Call-ID of Replaces (RFC 3891), `referred_by` and `target` the URIs of
+    Referred-By (RFC 3892) and of the Request-URI. Its Session-ID is that of the call.
+    """
+
+    replaces: str = ""
+    referred_by: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +183,9 @@ class Call:
     `number` is the user part of the called Request-URI. `end_reason` is a short word:
     `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, or a SIP status such as `486`.
     `node` is the one whose proxy role carries the call. `is_srtp`: a party's media is SRTP.
+    `quiet` are the sides whose audio is not sent now, by hold or mute. `former` are those that
+    another took the place of, and `revision` counts the changes of who talks. `group` is the
+    sid of the first call of those that are transfers of each other; "" when there is none.
     """
 
     sid: str
@@ -155,6 +198,11 @@ class Call:
     rtpengine: str = ""
     node: str = ""
     is_srtp: bool = False
+    quiet: tuple[Side, ...] = ()
+    former: tuple[Former, ...] = ()
+    revision: int = 0
+    group: str = ""
+    kinship: Kinship | None = None
     started_ms: int = 0
     answered_ms: int | None = None
     ended_ms: int | None = None
@@ -348,6 +396,7 @@ class Connector:
     one start or one failover together. `end_call_s` (of a `required` connector) ends a call that
     nobody records any more after so many seconds; None only alerts. `options_s` is the pause
     between health checks, 0 for none; `failures` in a row open the circuit of an SRS.
+    `session_expires_s` is the session timer that we ask for (RFC 4028), 0 for none.
     """
 
     account_sid: str
@@ -378,6 +427,9 @@ class Connector:
     end_call_s: int | None = None
     options_s: int = 30
     failures: int = 3
+    hold: OnHold = OnHold.KEEP
+    metadata_by: MetadataBy = MetadataBy.REINVITE
+    session_expires_s: int = 1800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
