@@ -15,6 +15,8 @@ from siprec.model import (
     Ask,
     Call,
     Connector,
+    Former,
+    Kinship,
     Leg,
     Moment,
     Number,
@@ -34,7 +36,7 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Stream, StreamOrder, Plan, Leg, Ask, Moment),
+    *(Call, Party, Former, Kinship, Stream, StreamOrder, Plan, Leg, Ask, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )
