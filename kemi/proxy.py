@@ -4,6 +4,7 @@ from typing import Any
 
 from siprec_kemi import ksr
 from siprec_kemi.proxy.actions import serve_actions
+from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.calls import Calls
 from siprec_kemi.proxy.dialogs import Dialogs
@@ -38,8 +39,9 @@ class Proxy:
         documents = Documents(url, prefix, self._breaker)
         if rank > 0:
             documents.warm_up()
-        self._calls = Calls(runtime, documents, media, policy, reports)
-        self._dialogs = Dialogs(key, media, reports)
+        awareness = Awareness(settings.awareness, url, prefix, self._breaker, reports.order)
+        self._calls = Calls(runtime, documents, media, policy, reports, awareness)
+        self._dialogs = Dialogs(key, media, reports, awareness)
         self._entrance = Entrance(key, self._calls, self._dialogs, policy, Inside(runtime))
 
     @ksr.hook

@@ -24,6 +24,21 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class ToldTo(StrEnum):
+    """Whose SDP says `a=record`: that for endpoints that are aware of it, all, or none."""
+
+    AWARE = "aware"
+    ALL = "all"
+    NONE = "none"
+
+
+class OnPreference(StrEnum):
+    """What becomes of the `a=recordpref` of an endpoint."""
+
+    IGNORE = "ignore"
+    HONOUR = "honour"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
     """The proxy role. `listen` items are `udp:HOST:PORT`, `tcp:` or `tls:`, IPv6 in brackets.
@@ -142,6 +157,20 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AwarenessSettings:
+    """`[awareness]`: how the parties of a call come to know that it is recorded.
+
+    `tone` is a sound file that rtpengine plays to both when recording begins and, unless
+    `tone_interval_s` is 0, again and again.
+    """
+
+    attribute: ToldTo = ToldTo.AWARE
+    preference: OnPreference = OnPreference.IGNORE
+    tone: str | None = None
+    tone_interval_s: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All of `siprec.toml`."""
 
@@ -156,6 +185,7 @@ class Settings:
     edges: tuple[EdgeSettings, ...] = ()
     tls: TlsSettings = TlsSettings()
     secrets: SecretSettings = SecretSettings()
+    awareness: AwarenessSettings = AwarenessSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

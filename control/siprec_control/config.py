@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from siprec.record import from_plain
-from siprec.settings import LogFormat, LogLevel, Settings
+from siprec.settings import LogFormat, LogLevel, OnPreference, Settings, ToldTo
 from siprec_control import values
 from siprec_control.errors import ConfigError
 from siprec_control.toml_lines import key_lines
@@ -54,6 +54,12 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "client_ca": values.text_value,
     },
     "secrets": {"key_file": values.text_value},
+    "awareness": {
+        "attribute": values.choice(ToldTo),
+        "preference": values.choice(OnPreference),
+        "tone": values.text_value,
+        "tone_interval_s": values.whole(0, 3600),
+    },
     "account": {"sid": values.account_sid, "token_file": values.text_value},
     "limits": {
         "tracks_per_call": values.whole(1, 64),
@@ -134,6 +140,7 @@ def _from_folder(settings: Settings, folder: Path) -> Settings:
         settings,
         account=replace(settings.account, token_file=absolute(settings.account.token_file)),
         secrets=replace(settings.secrets, key_file=absolute(settings.secrets.key_file)),
+        awareness=replace(settings.awareness, tone=absolute(settings.awareness.tone)),
         tls=replace(
             tls,
             certificate=absolute(tls.certificate),

@@ -61,6 +61,11 @@ def _latin(variable: str) -> str:
     return bytes.fromhex(digits or "").decode("utf-8", "replace")
 
 
+def octets(variable: str) -> bytes:
+    """Read a pseudo-variable, named without its `$`, as it came: NUL and all."""
+    return bytes.fromhex(KSR.pv.get(f"$({variable}{{s.encode.hexa}})") or "")
+
+
 def number(variable: str) -> int:
     """Read a numeric pseudo-variable; 0 when it is null."""
     value = KSR.pv.get(variable)

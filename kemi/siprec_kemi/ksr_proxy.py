@@ -6,10 +6,16 @@ from typing import Any
 
 import KSR
 
+from siprec.multipart import sdp_of
 from siprec_kemi import ksr
 
 # An m-line in use (port not 0) with a secure profile: RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF.
 _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
+
+# What rtpengine's module takes for the SDP of the message at hand (`read_sdp_pv`).
+_SDP = "$var(siprec_sdp)"
+# The htable of kamailio.cfg: what endpoints that are aware were told last.
+_AWARE = "aware"
 
 # States of a dialog in Kamailio: answered, with or without the ACK; over.
 _CONFIRMED = (3, 4)
@@ -85,6 +91,11 @@ def follow_real_contact() -> None:
     KSR.nathelper.handle_ruri_alias()
 
 
+def give_sdp(text: str) -> None:
+    """Say what rtpengine is to take for the SDP of the message at hand; before each command."""
+    KSR.pv.sets(_SDP, text)
+
+
 def manage_media(instance: int, flags: str) -> bool:
     """Let rtpengine anchor the media: offer or answer, as the message has it."""
     KSR.rtpengine.set_rtpengine_set(instance)
@@ -114,6 +125,29 @@ def has_sdp() -> bool:
     return int(KSR.textops.has_body_type("application/sdp")) > 0 or (
         int(KSR.textops.has_body()) > 0 and "multipart/" in str(KSR.pv.get("$cT") or "")
     )
+
+
+def sdp() -> str:
+    """Give the SDP of the message at hand as it came, alone or in a multipart; "" without."""
+    content_type = ksr.text("$cT")
+    if "multipart/" not in content_type:
+        return ksr.text("$rb")
+    return sdp_of(content_type, ksr.octets("rb")) or ""
+
+
+def note_aware(key: str, told: str) -> None:
+    """Keep what an endpoint that is aware was told, for all workers."""
+    KSR.htable.sht_sets(_AWARE, key, told)
+
+
+def aware(key: str) -> str:
+    """Give what an endpoint was told last; "" when it is not known to be aware."""
+    return str(KSR.htable.sht_get(_AWARE, key) or "")
+
+
+def forget_aware(key: str) -> None:
+    """Forget an endpoint."""
+    KSR.htable.sht_rm(_AWARE, key)
 
 
 def has_srtp() -> bool:

@@ -3,6 +3,8 @@
 import pytest
 
 from siprec.inbox import ByeAnswered, CallChanged
+from siprec.settings import AwarenessSettings
+from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.dialogs import Dialogs
 from siprec_kemi.proxy.media import Media
@@ -12,6 +14,7 @@ from tests.kemi.outboxes import OpenOutbox
 from tests.kemi.strict_ksr import StrictKsr
 
 KEY = b"key"
+URL = "redis://127.0.0.1:1"
 SHARD = 0x2A
 CALL_SID = "CA2a" + "0" * 30
 PARAMETER = make_parameter(KEY, "a@b", Path(CALL_SID, 1))
@@ -28,7 +31,9 @@ def dialogs(outbox: OpenOutbox, ksr: StrictKsr) -> Dialogs:
     ksr.returns |= {"nathelper.nat_uac_test": -1, "textops.has_body_type": -1}
     ksr.returns["textops.has_body"] = -1
     media = Media(["127.0.0.1:1", "127.0.0.1:2"])
-    return Dialogs(KEY, media, Reports(outbox, "redis://127.0.0.1:1", "p:", Breaker()))
+    reports = Reports(outbox, URL, "p:", Breaker())
+    awareness = Awareness(AwarenessSettings(), URL, "p:", Breaker(), reports.order)
+    return Dialogs(KEY, media, reports, awareness)
 
 
 def give_sdp(ksr: StrictKsr) -> None:

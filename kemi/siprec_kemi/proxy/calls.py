@@ -12,6 +12,7 @@ from siprec.sip_uri import parse_name_addr
 from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.invitation import Invitation, claim_report, keep, kept
@@ -45,6 +46,7 @@ class Calls:
         media: Media,
         policy: Policy,
         reports: Reports,
+        awareness: Awareness,
     ) -> None:
         self._account_sid = runtime.settings.account.sid or ""
         self._node = runtime.node
@@ -53,6 +55,7 @@ class Calls:
         self._media = media
         self._policy = policy
         self._reports = reports
+        self._awareness = awareness
 
     def invite(self) -> None:
         """Take a new call: its document when the number has one, else the default route."""
@@ -93,13 +96,15 @@ class Calls:
             if ksr_proxy.has_srtp() and not invitation.call.is_srtp:
                 invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
                 keep(invitation)
-            self._media.take_reply(invitation.instance, is_answer=invitation.offered)
+            record = self._awareness.answering(invitation)
+            self._media.take_reply(invitation.instance, is_answer=invitation.offered, record=record)
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
                 invitation,
                 callee_tag=ksr.text("$tt"),
                 session_id=ksr.header("Session-ID"),
             )
+            self._awareness.answered(invitation)
 
     def failed(self) -> None:
         """All branches failed: dial what the document says next, or let the caller know."""
@@ -219,7 +224,8 @@ class Calls:
         offered = ksr_proxy.has_sdp()
         call = replace(invitation.call, is_srtp=offered and ksr_proxy.has_srtp())
         invitation = replace(invitation, call=call, offered=offered)
-        instance = self._media.offer(invitation.instance)
+        record = self._awareness.invited(invitation)
+        instance = self._media.offer(invitation.instance, record)
         if instance is not None:
             address = self._media.address(instance)
             invitation = replace(

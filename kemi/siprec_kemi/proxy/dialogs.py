@@ -1,6 +1,7 @@
 """Requests inside a call: relayed along the route, their media renegotiated, and reported."""
 
 from siprec_kemi import ksr, ksr_proxy
+from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, read_parameter
@@ -22,10 +23,13 @@ _SRTP, _PLAIN = "srtp", "plain"
 class Dialogs:
     """Calls after their first INVITE. One per SIP worker."""
 
-    def __init__(self, route_key: bytes, media: Media, reports: Reports) -> None:
+    def __init__(
+        self, route_key: bytes, media: Media, reports: Reports, awareness: Awareness
+    ) -> None:
         self._route_key = route_key
         self._media = media
         self._reports = reports
+        self._awareness = awareness
 
     def request(self, method: str) -> None:
         """Relay a request that has a To tag; only on a path that we made ourselves."""
@@ -60,7 +64,8 @@ class Dialogs:
 
     def _renegotiate(self, method: str, path: Path) -> None:
         is_srtp = ksr_proxy.has_srtp()
-        self._media.renegotiate(path.instance, is_offer=method in OFFERS)
+        record = self._awareness.requested(path.call_sid)
+        self._media.renegotiate(path.instance, is_offer=method in OFFERS, record=record)
         if method in OFFERS:
             ksr.set_text(_OFFERED, _SRTP if is_srtp else _PLAIN)
         elif method == "ACK":
@@ -75,7 +80,8 @@ class Dialogs:
         if not ksr_proxy.has_sdp():
             return
         is_srtp = ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP
-        self._media.renegotiate(path.instance)
+        record = self._awareness.replied(path.call_sid)
+        self._media.renegotiate(path.instance, record=record)
         if 200 <= ksr.number("$rs") < 300 and ksr.is_set(_OFFERED):
             self._reports.changed(path.call_sid, is_srtp=is_srtp)
 
@@ -97,6 +103,7 @@ class Dialogs:
         # controller, which knows the tags, releases the media: rtpengine deletes the call
         # for any From tag as long as the To tag is right.
         released = 200 <= status < 300 and self._media.release(path.instance)
+        self._awareness.over()
         self._reports.bye_answered(
             path.call_sid,
             from_tag=ksr.text("$ft"),

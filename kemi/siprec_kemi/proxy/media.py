@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 
+from siprec.awareness import Indication, marked
 from siprec_kemi import ksr, ksr_proxy
 
 FLAGS = "replace-origin replace-session-connection"
@@ -30,14 +31,16 @@ class Media:
         """Give the NG address (`host:port`) of an instance."""
         return self._addresses[instance]
 
-    def offer(self, first: int) -> int | None:
+    def offer(self, first: int, record: Indication | None = None) -> int | None:
         """Anchor a new call at `first`, or the next instance that answers; None if none does.
 
-        An INVITE without an offer is anchored when its 2xx brings one.
+        An INVITE without an offer is anchored when its 2xx brings one. Here and below `record`
+        is what `a=record` is to say in the SDP that goes on; None leaves it alone.
         """
         if not ksr_proxy.has_sdp():
             return first
         flags = _flags(is_offer=True)
+        _give_sdp(record)
         for step in range(len(self._addresses)):
             instance = (first + step) % len(self._addresses)
             if ksr_proxy.offer_media(instance, flags):
@@ -45,29 +48,40 @@ class Media:
         ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
         return None
 
-    def take_reply(self, instance: int, *, is_answer: bool) -> None:
+    def take_reply(
+        self, instance: int, *, is_answer: bool, record: Indication | None = None
+    ) -> None:
         """Take the SDP of a reply to a call's first INVITE: an answer, or else an offer.
 
         rtpengine_manage knows the difference only of an INVITE that it was itself called for.
         """
         if instance >= len(self._addresses):
             return
+        _give_sdp(record)
         if is_answer:
             ksr_proxy.answer_media(instance, _flags(is_offer=False))
         else:
             ksr_proxy.offer_media(instance, _flags(is_offer=True))
 
-    def renegotiate(self, instance: int, *, is_offer: bool = False) -> None:
+    def renegotiate(
+        self, instance: int, *, is_offer: bool = False, record: Indication | None = None
+    ) -> None:
         """Offer or answer with the SDP of the message at hand, request or reply.
 
         `is_offer` tells that it is an offer for certain; one in a 2xx cannot be told here.
         """
         if instance < len(self._addresses):
+            _give_sdp(record)
             ksr_proxy.manage_media(instance, _flags(is_offer=is_offer))
 
     def release(self, instance: int) -> bool:
         """Let rtpengine forget the call; False when that must be done by another."""
         return instance < len(self._addresses) and ksr_proxy.release_media(instance)
+
+
+def _give_sdp(record: Indication | None) -> None:
+    sdp = ksr_proxy.sdp()
+    ksr_proxy.give_sdp(sdp if record is None else marked(sdp, record))
 
 
 def _flags(*, is_offer: bool) -> str:

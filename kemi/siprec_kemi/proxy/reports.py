@@ -69,6 +69,10 @@ class Reports:
             ),
         )
 
+    def order(self, call_sid: str, entry: Entry) -> None:
+        """Pass on what a party of the call wishes for, behind what was reported before."""
+        self._report(call_sid, entry)
+
     def _report(self, call_sid: str, entry: Entry) -> None:
         shard = shard_of_sid(call_sid)
         try:
