@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import AlertLevel, Leg, Plan, StreamState
+from siprec.model import AlertLevel, Leg, Picture, Plan, StreamState
 
 CANCEL_MS = 8_000
 STOP_MS = 8_000
@@ -19,6 +19,8 @@ CHALLENGED = (401, 407)
 
 S = StreamState
 
+NOTHING_CHANGED = Picture()
+
 
 class LegOutcome(NamedTuple):
     """A leg after an event, and the commands that follow from it, in order."""
@@ -31,13 +33,14 @@ class LegOutcome(NamedTuple):
 class At:
     """Where and when a leg's event happens: the stream's sid and plan, the time in ms.
 
-    `muted` are the labels that are to be silent.
+    `muted` are the labels that are to be silent, `picture` what the metadata is to say.
     """
 
     sid: str
     plan: Plan
     now_ms: int
     muted: tuple[str, ...] = ()
+    picture: Picture = NOTHING_CHANGED
 
 
 @dataclass(frozen=True, slots=True)

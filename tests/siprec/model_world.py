@@ -249,7 +249,7 @@ class ModelWorld:
                 self._answer("release", leg, (e.ForkReleased(),), tag)
             case e.SendInvite():
                 self.srs.invite(leg)
-            case e.SendReinvite():
+            case e.SendAsked():
                 self.srs.take_reinvite(leg)
             case e.SendCancel(call_id=call_id):
                 named = parse_leg_call_id(call_id)

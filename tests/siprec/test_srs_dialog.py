@@ -148,7 +148,7 @@ def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
     request = replace(REQUEST, method="BYE", reason="SIP;cause=503")
     answer = answer_request(stream_in(state), request)
     assert answer.status == 200
-    assert answer.event == e.SrsHungUp(reason="SIP;cause=503", is_error=True)
+    assert answer.events == (e.SrsHungUp(reason="SIP;cause=503", is_error=True),)
     assert answer.leg is not None
     assert answer.leg.remote_cseq == 7
 
@@ -184,7 +184,7 @@ def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
 def test_bye_tells_an_error_by_its_reason(reason: str, is_error: bool) -> None:
     assert tells_error(reason) is is_error
     answer = answer_request(RECORDING, replace(REQUEST, method="BYE", reason=reason))
-    assert answer.event == e.SrsHungUp(reason=reason, is_error=is_error)
+    assert answer.events == (e.SrsHungUp(reason=reason, is_error=is_error),)
 
 
 def test_request_is_for_the_leg_that_its_call_id_names() -> None:
@@ -197,7 +197,7 @@ def test_request_is_for_the_leg_that_its_call_id_names() -> None:
 @pytest.mark.parametrize(("method", "has_allow"), [("OPTIONS", True), ("INFO", False)])
 def test_options_and_info_are_answered_200(method: str, has_allow: bool) -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method=method))
-    assert (answer.status, answer.event) == (200, None)
+    assert (answer.status, answer.events) == (200, ())
     assert ("Allow" in answer.headers) is has_allow
 
 
@@ -242,7 +242,7 @@ def test_request_that_is_not_newer_is_answered_500(cseq: int) -> None:
 @pytest.mark.parametrize(("method", "sdp"), [("INVITE", OFFER.sdp), ("UPDATE", "")])
 def test_refresh_without_sdp_is_answered_with_what_was_offered(method: str, sdp: str) -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method=method))
-    assert (answer.status, answer.sdp, answer.event) == (200, sdp, None)
+    assert (answer.status, answer.sdp, answer.events) == (200, sdp, ())
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
@@ -255,7 +255,7 @@ def test_refresh_with_the_same_media_changes_nothing_but_the_target(method: str)
         contact="<sip:moved.example>",
     )
     answer = answer_request(RECORDING, request)
-    assert (answer.status, answer.sdp, answer.event) == (200, OFFER.sdp, None)
+    assert (answer.status, answer.sdp, answer.events) == (200, OFFER.sdp, ())
     assert answer.leg is not None
     assert answer.leg.remote_target == "sip:moved.example"
 
@@ -264,7 +264,7 @@ def test_reinvite_that_moves_the_media_gives_rtpengine_a_new_answer() -> None:
     moved = answer_sdp(5000, 5002)
     request = replace(REQUEST, method="INVITE", content_type=SDP, body=moved)
     answer = answer_request(RECORDING, request)
-    assert answer.event == e.SrsReanswered(sdp=moved)
+    assert answer.events == (e.SrsReanswered(sdp=moved),)
     assert answer.leg is not None
     assert answer.leg.remote_target == LEG.remote_target
 
@@ -302,7 +302,7 @@ def test_offer_that_crosses_our_reinvite_is_answered_491(
 ) -> None:
     stream = asked().stream
     answer = answer_request(stream, replace(REQUEST, method=method, body=body, content_type=SDP))
-    assert (answer.status, answer.sdp, answer.event) == (status, "", None)
+    assert (answer.status, answer.sdp, answer.events) == (status, "", ())
     assert answer.leg == replace(leg_of(stream), remote_cseq=REQUEST.cseq)
 
 

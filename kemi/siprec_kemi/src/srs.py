@@ -13,7 +13,7 @@ from siprec.model import Call, Connector, Leg, Stream
 from siprec.recorder import Recorder
 from siprec.sids import make_leg_call_id, parse_leg_call_id
 from siprec.sip_uri import parse_uri
-from siprec.srs_dialog import Answer, answer_request
+from siprec.srs_dialog import Answer, answer_request, event_of_ack
 from siprec.srs_uri import SrsUri
 from siprec.store import StoreUnavailable
 from siprec.tls_profile import tls_profile
@@ -75,9 +75,11 @@ class Srs:
 
         self._send(leg, _profile(stream, connector), compose, fail)
 
-    def reinvite(self, call: Call, stream: Stream, leg: Leg) -> None:
-        """Send the re-INVITE that the leg has asked; one that cannot be sent had no answer."""
+    def ask(self, call: Call, stream: Stream, leg: Leg) -> None:
+        """Send the re-INVITE or UPDATE that is asked; one that cannot be sent had no answer."""
         cseq = leg.cseq
+        by_update = leg.asked is not None and leg.asked.by_update
+        write = requests.update if by_update else requests.invite
 
         def fail(why: str, code: int = UNREACHABLE) -> None:
             event = e.SrsRefused(
@@ -96,7 +98,7 @@ class Srs:
         self._send(
             leg,
             _profile(stream, connector),
-            lambda hop: requests.invite(call, stream, leg, connector, hop, now_ms()),
+            lambda hop: write(call, stream, leg, connector, hop, now_ms()),
             fail,
         )
 
@@ -203,11 +205,16 @@ class Srs:
         """Decide on a request; its answer goes out after the save."""
         named = parse_leg_call_id(request.call_id)
         stream = self._recorder.stream(named.stream_sid) if named is not None else None
+        if request.method == "ACK":
+            acknowledged = event_of_ack(stream, request)
+            if stream is not None and acknowledged is not None:
+                self._recorder.happen_to_leg(stream.sid, *acknowledged, at_ms)
+            return
         answer = answer_request(stream, request)
         if stream is not None and answer.leg is not None:
             self._recorder.note_request(stream.sid, answer.leg)
-            if answer.event is not None:
-                self._recorder.happen_to_leg(stream.sid, answer.leg.number, answer.event, at_ms)
+            for event in answer.events:
+                self._recorder.happen_to_leg(stream.sid, answer.leg.number, event, at_ms)
         self._answers.append((request, answer))
 
     def send_answers(self) -> None:
