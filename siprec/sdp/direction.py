@@ -24,9 +24,10 @@ def muted_offer(
     the SRS would add: they come last, and stay (RFC 3264 §6, RFC 7866 §7.2). The version in `o=`
     rises by one when, and only when, this changes the offer (RFC 3264 §8).
     """
-    lines = join_lines([_refused_line(media) for media in further]).split("\r\n")
     before = offer.sdp.split("\r\n")
-    changed = _directed(before, offer, labels, dropped)[:-1] + lines
+    connection = next((line for line in before if line.startswith("c=")), "c=IN IP4 0.0.0.0")
+    lines = [line for media in further for line in (_refused_line(media), connection)]
+    changed = [*_directed(before, offer, labels, dropped)[:-1], *lines, ""]
     if changed == before:
         return offer
     return replace(offer, sdp="\r\n".join(_next_version(line) for line in changed))

@@ -69,8 +69,11 @@ class Workers:
                 self._hand_on_ack()
             return
         if method == "CANCEL":
-            # What may be cancelled is answered within milliseconds.
-            ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
+            # What may be cancelled is answered within milliseconds (RFC 3261 §9.2).
+            if ksr.is_known_transaction():
+                ksr.reply_stateless(200, "OK")
+            else:
+                ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
             return
         if ksr.is_repeat_absorbed():
             return
