@@ -304,7 +304,7 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropLateAnswer:
-    """Send BYE in the dialog that a 2xx we no longer want has made (tm has sent the ACK)."""
+    """Send BYE in the dialog that a 2xx we no longer want has made, after an ACK."""
 
     answer: SrsAnswered
 

@@ -129,7 +129,7 @@ def challenged(leg: Leg, challenge: e.Challenge, at: At) -> Leg | None:
 
 
 def drop_late(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
-    """Answered though we gave up: tm has sent the ACK, BYE follows (RFC 3261 §15)."""
+    """Answered though we gave up: ACK and BYE follow (RFC 3261 §15)."""
     if event.attempt == leg.attempt and event.to_tag == leg.to_tag:
         return LegOutcome(leg)
     return LegOutcome(leg, (e.DropLateAnswer(answer=event),))

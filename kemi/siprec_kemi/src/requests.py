@@ -5,7 +5,7 @@ RFC 7866 §6.1 (Contact with `+sip.src`, Require), §9.1 (multipart with metadat
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
@@ -185,6 +185,15 @@ def bye(
 def options(leg: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
     """Write an OPTIONS in the leg's dialog."""
     return _in_dialog("OPTIONS", leg, connector, hop, [f"Accept: {ACCEPT}"], "")
+
+
+def ack_to_late_answer(late: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
+    """Write the ACK to a 2xx that we no longer want; `late` is its leg, ready for the BYE.
+
+    tm sends one itself, but to a second 2xx, of a forked INVITE, only that of the first
+    (RFC 3261 §13.2.2.4).
+    """
+    return _in_dialog("ACK", replace(late, cseq=late.cseq - 1), connector, hop, [], "")
 
 
 def bye_to_late_answer(late: Leg, connector: Connector | None, hop: Hop) -> Outgoing:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from siprec import events as e
 from siprec.digest import DigestError
@@ -134,25 +135,24 @@ class Srs:
 
     def drop_late(self, stream: Stream, leg: Leg, answer: e.SrsAnswered) -> None:
         """Hang up a dialog that a leg no longer wants."""
+        connector = self._connector_if_known(stream)
         call_id = make_leg_call_id(stream.sid, leg.number, answer.attempt)
         late = requests.late_leg(leg, answer, call_id)
-        connector = self._connector_if_known(stream)
-        self._send(
-            late,
-            _profile(stream, connector),
-            lambda hop: requests.bye_to_late_answer(late, connector, hop),
-            lambda why, code: _not_dropped(call_id, why),
-        )
+        self._hang_up_late(late, connector, _profile(stream, connector))
 
     def drop_stranger(self, call_id: str, answer: e.SrsAnswered) -> None:
         """Hang up a dialog whose stream is forgotten; one over TLS cannot be reached any more."""
         late = requests.late_leg(Leg(srs=answer.remote_target), answer, call_id)
-        self._send(
-            late,
-            "",
-            lambda hop: requests.bye_to_late_answer(late, None, hop),
-            lambda why, code: _not_dropped(call_id, why),
-        )
+        self._hang_up_late(late, None, "")
+
+    def _hang_up_late(self, late: Leg, connector: Connector | None, profile: str) -> None:
+        for write in (requests.ack_to_late_answer, requests.bye_to_late_answer):
+            self._send(
+                late,
+                profile,
+                partial(write, late, connector),
+                lambda why, code: _not_dropped(late.call_id, why),
+            )
 
     def flow_failed(self, reply: SrsReplied, stream: Stream) -> None:
         """Forget a connection over TLS that is gone: the next request opens another."""
@@ -264,4 +264,4 @@ def _next_target(leg: Leg) -> SrsUri:
 
 
 def _not_dropped(call_id: str, why: str) -> None:
-    ksr.log("warning", f"{call_id} BYE to a late answer not sent: {why}")
+    ksr.log("warning", f"{call_id} ACK and BYE to a late answer not sent: {why}")
