@@ -166,7 +166,7 @@ def paused(desk: Desk) -> Leg:
 
 def test_reinvite_is_sent_in_the_dialog(desk: Desk) -> None:
     leg = paused(desk)
-    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    desk.srs.ask(CALL, desk.recording.stream, leg)
     assert desk.requests() == [("INVITE", UDP, "sip:127.0.0.1:9;transport=udp")]
     assert desk.recording.events() == []
 
@@ -178,7 +178,7 @@ def test_reinvite_that_cannot_be_sent_has_no_answer(desk: Desk, why: str) -> Non
         desk.ksr.returns["tm.t_uac_send"] = -1
     else:
         desk.known = None
-    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    desk.srs.ask(CALL, desk.recording.stream, leg)
     challenge = e.Challenge(cseq=leg.cseq)
     refused = e.SrsRefused(attempt=1, status=408, reason=why, challenge=challenge, is_timeout=True)
     assert desk.recording.events() == [refused]

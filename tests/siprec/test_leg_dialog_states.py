@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
-from siprec.leg_end import CANCEL_MS, STOP_MS
 from siprec.leg_dialog import ASK_GRACE_MS
+from siprec.leg_end import CANCEL_MS, STOP_MS
 from siprec.leg_setup import CONNECT_MS
 from siprec.model import Leg, Plan, StreamState
 from tests.siprec.failovers import HUNG_UP, PARALLEL, A, B
