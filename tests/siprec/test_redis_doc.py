@@ -15,14 +15,18 @@ from siprec.model import (
     Ask,
     Call,
     Connector,
+    Former,
+    Kinship,
     Leg,
     Moment,
     Number,
     Party,
+    Picture,
     Plan,
     Srs,
     Stream,
     StreamOrder,
+    Timer,
 )
 from siprec.record import SECRET
 from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
@@ -34,7 +38,7 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Stream, StreamOrder, Plan, Leg, Ask, Moment),
+    *(Call, Party, Former, Kinship, Picture, Timer, Stream, StreamOrder, Plan, Leg, Ask, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )
