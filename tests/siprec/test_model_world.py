@@ -197,8 +197,10 @@ def test_call_is_ended_once_and_only_where_it_must_be_recorded(
 def test_stream_comes_to_what_was_wished_last(
     data: st.DataObject, plan: Plan, is_about_pauses: bool
 ) -> None:
-    about = ("reply", "pause", "resume", "crash", "takeover", "deadline", "re-INVITE", "reoffer")
-    about = (*about, "change", "asked")
+    about = (
+        *("reply", "pause", "resume", "crash", "takeover", "deadline", "re-INVITE", "reoffer"),
+        *("change", "asked"),
+    )
     without_stop = [name for name in MOVES if "stop" not in name]
     about_pauses = [name for name in without_stop if any(word in name for word in about)]
     world = live(data, plan, about_pauses if is_about_pauses else without_stop)
