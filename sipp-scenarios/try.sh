@@ -17,12 +17,19 @@ try_srs() {
   siprec-srs --listen "127.0.0.1:${SRS_PORT:-5090}" --out "$TRY/recordings-${SRS_PORT:-5090}" "$@"
 }
 
+# try_tone HZ NAME: writes a tone for SIPp to play, as PCMA (NAME.alaw) and as PCMU (NAME.ulaw).
+try_tone() {
+  for law in alaw ulaw; do
+    PYTHONPATH=$CASES/.. python -m tests.scenarios.sounds "$1" "$2.$law" || return
+  done
+}
+
 # try_callee [SCENARIO [SIPP SWITCH…]]: answers every call and plays a tone of 880 Hz;
 # $CALLEE_PORT is another port.
 try_callee() (
   scenario=${1:-speech/callee.xml}
   shift $(($# < 1 ? $# : 1))
-  cd "$TRY" && PYTHONPATH=$CASES/.. python -m tests.scenarios.sounds 880 callee.alaw &&
+  cd "$TRY" && try_tone 880 callee &&
     sipp -sf "$CASES/$scenario" -i 127.0.0.1 -mi 127.0.0.1 -p "${CALLEE_PORT:-5080}" -nostdin "$@"
 )
 
@@ -31,7 +38,7 @@ try_callee() (
 try_call() (
   number=$1 seconds=${2:-10}
   shift $(($# < 2 ? $# : 2))
-  cd "$TRY" && PYTHONPATH=$CASES/.. python -m tests.scenarios.sounds 440 caller.alaw &&
+  cd "$TRY" && try_tone 440 caller &&
     sipp -sf "$CASES/${SCENARIO:-speech/caller.xml}" -i 127.0.0.1 -mi 127.0.0.1 -p 5082 -nostdin \
       -s "$number" -m 1 -recv_timeout "${seconds}000" -d "${seconds}000" \
       -key caller_name "${CALLER:-Ann}" -key callee_name "${CALLEE:-Bob}" "$@" 127.0.0.1:5060

@@ -37,6 +37,8 @@ _BOUNDS = {
     "total_s": (1, 300),
     "failures": (1, 100),
 }
+# Less than 90 s is what RFC 4028 §4 forbids to ask for.
+_SESSION_EXPIRES_S = (90, 14_440)
 _LOGIN_HEADERS = ("authorization", "proxy-authorization")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -223,6 +225,10 @@ def _check_times(connector: Connector) -> None:
         raise _invalid("total_s", f"must not be less than answer_s, {connector.answer_s}")
     if connector.options_s != 0:
         _check_range("options_s", connector.options_s, 5, 3600, "0 (no health checks), or ")
+    if connector.session_expires_s != 0:
+        least, most = _SESSION_EXPIRES_S
+        also = "0 (no session timer), or "
+        _check_range("session_expires_s", connector.session_expires_s, least, most, also)
     if connector.end_call_s is not None:
         if not connector.required:
             raise _invalid("end_call_s", "needs required: only then may a call be ended")

@@ -13,7 +13,9 @@ from siprec.model import (
     Delivery,
     Digits,
     Keying,
+    MetadataBy,
     MetadataType,
+    OnHold,
     OnSecureCall,
     ParametersIn,
     Srs,
@@ -87,6 +89,9 @@ def test_every_field_has_an_option(tmp_path: Path) -> None:
         "end_call_s": "3",
         "options_s": "0",
         "failures": "4",
+        "hold": "inactive",
+        "metadata_by": "update",
+        "session_expires_s": "90",
     }
     line: list[str] = []
     for field in fields(Connector):
@@ -127,6 +132,9 @@ def test_every_field_has_an_option(tmp_path: Path) -> None:
         end_call_s=3,
         options_s=0,
         failures=4,
+        hold=OnHold.INACTIVE,
+        metadata_by=MetadataBy.UPDATE,
+        session_expires_s=90,
     )
 
 

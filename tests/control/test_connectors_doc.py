@@ -108,7 +108,7 @@ def test_commands_make_connectors_that_can_be_stored_together(
             )
         elif words[1] in ("drain", "undrain"):
             assert parsed.uri in [srs.uri for srs in stored[parsed.name].srs]
-    assert len(stored) == 11
+    assert len(stored) == 14
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Sounds as raw A-law (8 kHz): frames that are known one by one, and pure tones.
 
-`python -m tests.scenarios.sounds HZ FILE` writes one second of a tone, for SIPp to play.
+`python -m tests.scenarios.sounds HZ FILE` writes one second of a tone, for SIPp to play; in
+µ-law when the file is named so (`.ulaw`).
 """
 
 import hashlib
@@ -50,11 +51,12 @@ def gaps(recorded: bytes, sent: bytes) -> list[tuple[int, int]]:
     return [(n, step) for n, step in enumerate(steps, 1) if step]
 
 
-def tone(hz: float, seconds: float = 1.0, level: float = 0.5) -> bytes:
+def tone(hz: float, seconds: float = 1.0, level: float = 0.5, *, is_ulaw: bool = False) -> bytes:
     """Make a pure tone; `level` is the amplitude, at most 1."""
     step = 2 * math.pi * hz / RATE_HZ
     samples = range(round(RATE_HZ * seconds))
-    return bytes(_alaw(round(32767 * level * math.sin(step * n))) for n in samples)
+    encode = _ulaw if is_ulaw else _alaw
+    return bytes(encode(round(32767 * level * math.sin(step * n))) for n in samples)
 
 
 def _alaw(sample: int) -> int:
@@ -64,5 +66,14 @@ def _alaw(sample: int) -> int:
     return (segment << 4 | (magnitude >> max(segment, 1)) & 0x0F) ^ mask
 
 
+def _ulaw(sample: int) -> int:
+    """Encode one 16 bit sample, ITU-T G.711; the bias of 33 is in steps of 14 bit samples."""
+    sign, magnitude = (0x80, -sample) if sample < 0 else (0, sample)
+    biased = min((magnitude >> 2) + 33, 0x1FFF)
+    segment = biased.bit_length() - 6
+    return 0xFF ^ (sign | segment << 4 | (biased >> (segment + 1)) & 0x0F)
+
+
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_bytes(tone(float(sys.argv[1])))
+    _file = Path(sys.argv[2])
+    _file.write_bytes(tone(float(sys.argv[1]), is_ulaw=_file.suffix == ".ulaw"))

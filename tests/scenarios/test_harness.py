@@ -41,8 +41,9 @@ def test_frames_are_found_where_they_were_cut_out() -> None:
     assert place_in(part, frames("b", 10)) is None
 
 
-def test_tone_decodes_to_a_sine() -> None:
-    decoded = memoryview(LAWS["PCMA"].decode(tone(1000, 0.1))).cast("h")
+@pytest.mark.parametrize("law", ["PCMA", "PCMU"])
+def test_tone_decodes_to_a_sine(law: str) -> None:
+    decoded = memoryview(LAWS[law].decode(tone(1000, 0.1, is_ulaw=law == "PCMU"))).cast("h")
     assert max(decoded) == pytest.approx(16384, rel=0.05)
     assert min(decoded) == pytest.approx(-16384, rel=0.05)
     crossings = sum(a < 0 <= b for a, b in pairwise(decoded))

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from siprec.connectors import CODECS, MAX_SRS, ConnectorError, check_connector
-from siprec.model import Connector, Delivery, Digits, Keying, Srs, TlsVersion
+from siprec.model import (
+    Connector,
+    Delivery,
+    Digits,
+    Keying,
+    MetadataBy,
+    OnHold,
+    Srs,
+    TlsVersion,
+)
 from siprec.sdp import SUITES
 from tests.siprec.pem import NOW_MS, certificate, ec_key, pem
 
@@ -75,6 +84,9 @@ def test_check_connector_of_a_bad_name_says_why(name: str, why: str) -> None:
         {"answer_s": 60, "total_s": 60, "options_s": 0, "failures": 100},
         {"answer_s": 1, "total_s": 300, "options_s": 3600},
         {"required": True, "end_call_s": 1},
+        {"hold": OnHold.INACTIVE, "metadata_by": MetadataBy.UPDATE, "session_expires_s": 0},
+        {"session_expires_s": 90},
+        {"session_expires_s": 14_440},
     ],
 )
 def test_check_connector_takes_what_can_be_done(fields: dict[str, Any]) -> None:
@@ -182,6 +194,14 @@ def test_check_connector_takes_what_can_be_done(fields: dict[str, Any]) -> None:
         ({"total_s": 9}, "total_s", 31942, "less than answer_s, 10"),
         ({"options_s": 4}, "options_s", 31942, "4 must be 0 (no health checks), or from 5"),
         ({"failures": 0}, "failures", 31942, "from 1 to 100"),
+        (
+            {"session_expires_s": 89},
+            "session_expires_s",
+            31942,
+            "89 must be 0 (no session timer), or from 90 to 14440",
+        ),
+        ({"session_expires_s": 14_441}, "session_expires_s", 31942, "or from 90 to 14440"),
+        ({"session_expires_s": -1}, "session_expires_s", 31942, "or from 90 to 14440"),
         ({"end_call_s": 10}, "end_call_s", 31942, "needs required"),
         ({"end_call_s": 0, "required": True}, "end_call_s", 31942, "from 1 to 3600"),
     ],

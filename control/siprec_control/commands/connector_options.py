@@ -16,7 +16,9 @@ from siprec.model import (
     Delivery,
     Digits,
     Keying,
+    MetadataBy,
     MetadataType,
+    OnHold,
     OnSecureCall,
     ParametersIn,
     Srs,
@@ -34,6 +36,8 @@ _CHOICES: dict[str, tuple[type[StrEnum], str]] = {
     "digits": (Digits, "whether DTMF reaches the recorder"),
     "keying": (Keying, "how the keys of SRTP are agreed"),
     "on_secure_call": (OnSecureCall, "what becomes of an SRTP call that would be copied in clear"),
+    "hold": (OnHold, "what the recorder gets of a party on hold"),
+    "metadata_by": (MetadataBy, "what tells the recorder of changes that leave the SDP as it is"),
 }
 _NUMBERS = {
     "answer_s": "seconds that a recorder has to answer an INVITE",
@@ -41,6 +45,7 @@ _NUMBERS = {
     "end_call_s": "with --required: end a call this long after nobody records it any more",
     "options_s": "seconds between health checks, 0 for none",
     "failures": "failures in a row that open the circuit of a recorder",
+    "session_expires_s": "seconds of the session timer that is asked for, 0 for none",
 }
 _LISTS = {
     "codecs": "transcode to these, such as PCMA,G722 (default: as the call)",
