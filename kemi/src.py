@@ -44,8 +44,11 @@ class Src:
         self._workers.timed_out()
 
     @ksr.hook
-    def ksr_stray_reply(self, message: Any) -> None:
-        """Take a reply that no transaction waits for."""
+    def ksr_stray_reply(self, message: Any, *_: Any) -> None:
+        """Take a reply that no transaction waits for.
+
+        Kamailio calls it with one argument more when tm still knows the transaction.
+        """
         self._workers.stray()
 
     @ksr.hook

@@ -7,7 +7,7 @@ What concerns one leg reaches the stream as `LegHappened`.
 
 from dataclasses import dataclass
 
-from siprec.model import AlertLevel, Side
+from siprec.model import AlertLevel, Picture, Side
 from siprec.sdp import Offer
 
 
@@ -62,7 +62,10 @@ class ForkLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsAnswered:
-    """A 2xx to the INVITE of `attempt`. `sdp` is None when it had no usable body part."""
+    """A 2xx to an INVITE of `attempt`, or to an UPDATE in its dialog.
+
+    `sdp` is None when it had no usable body part, `session_expires` its header's value.
+    """
 
     attempt: int
     from_tag: str
@@ -71,13 +74,15 @@ class SrsAnswered:
     remote_target: str
     route_set: tuple[str, ...] = ()
     sdp: str | None = None
+    session_expires: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrsRefused:
-    """A final reply ≥ 300 to the INVITE of `attempt`, or 408 of our own when there was none.
+    """A final reply ≥ 300 to an INVITE of `attempt` or an UPDATE in its dialog.
 
-    `contact` is the first Contact URI of a 3xx, `challenge` that of a 401 or 407.
+    Or 408 of our own when there was none. `contact` is the first Contact URI of a 3xx,
+    `challenge` that of a 401 or 407; `min_se_s` and `retry_after_s` are 0 when not given.
     """
 
     attempt: int
@@ -86,6 +91,8 @@ class SrsRefused:
     contact: str | None = None
     challenge: Challenge = Challenge()
     is_timeout: bool = False
+    min_se_s: int = 0
+    retry_after_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,19 @@ class SrsReanswered:
     """The SRS re-INVITEd with SDP that fits what is offered: its media has a new answer."""
 
     sdp: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SrsRefreshed:
+    """A request of the SRS has refreshed the session (RFC 4028 §9); who refreshes it next."""
+
+    interval_s: int
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRequested:
+    """The SRS asks for a full snapshot of the metadata (RFC 7866 §9.2)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +180,13 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pictured:
+    """The call has changed in what the metadata says of it."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallOver:
     """The call ended."""
 
@@ -192,6 +219,8 @@ LegEvent = (
     | SrsRefused
     | SrsUnreachable
     | SrsReanswered
+    | SrsRefreshed
+    | SnapshotRequested
     | SrsHungUp
     | SrsByeAnswered
     | SrsOptionsAnswered
@@ -199,6 +228,7 @@ LegEvent = (
     | Stopped
     | Paused
     | Resumed
+    | Pictured
     | CallOver
     | CallReoffered
     | DeadlinePassed
@@ -219,6 +249,7 @@ Event = (
     | Stopped
     | Paused
     | Resumed
+    | Pictured
     | CallOver
     | CallReoffered
     | DeadlinePassed
@@ -249,8 +280,8 @@ class SendInvite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendReinvite:
-    """Send the re-INVITE that is asked, with SDP and metadata as they are now."""
+class SendAsked:
+    """Send the re-INVITE or UPDATE that is asked, with SDP and metadata as they are now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +304,7 @@ class SendOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropLateAnswer:
-    """Send BYE in the dialog that a 2xx we no longer want has made (tm has sent the ACK)."""
+    """Send BYE in the dialog that a 2xx we no longer want has made, after an ACK."""
 
     answer: SrsAnswered
 
@@ -299,7 +330,7 @@ LegCommand = (
     | AnswerFork
     | ReleaseFork
     | SendInvite
-    | SendReinvite
+    | SendAsked
     | SendCancel
     | SendBye
     | SendOptions

@@ -124,8 +124,9 @@ class CallNotEnded:
 class SrsRequested:
     """The SRS sent a request in a dialog of ours; its transaction waits at `node`.
 
-    `index` and `label` name the suspended transaction of the Kamailio with that `boot`.
-    `reason` is the Reason header (RFC 3326).
+    `index` and `label` name the suspended transaction of the Kamailio with that `boot`; an ACK
+    has none. `reason` is the Reason header (RFC 3326), `supported` and `session_expires` are
+    those of RFC 4028.
     """
 
     node: str
@@ -139,6 +140,8 @@ class SrsRequested:
     cseq: int
     reason: str = ""
     contact: str = ""
+    supported: str = ""
+    session_expires: str = ""
     content_type: str = ""
     body: str = field(default="", metadata=SDP, repr=False)
 
@@ -163,7 +166,8 @@ class SrsReplied:
 
     SIP workers hand it to the controller of their node; it goes through the inbox only when
     that node has none for the shard. `routes` are the Record-Route values, top to bottom;
-    `challenges` the header lines WWW-Authenticate and Proxy-Authenticate of a 401 or 407.
+    `challenges` the header lines WWW-Authenticate and Proxy-Authenticate of a 401 or 407;
+    `session_expires`, `min_se` and `retry_after` are headers.
     `tls` is there when a probe is answered, and true only if it went through a TLS proxy.
     """
 
@@ -178,6 +182,9 @@ class SrsReplied:
     contact: str = ""
     routes: tuple[str, ...] = ()
     challenges: tuple[str, ...] = ()
+    session_expires: str = ""
+    min_se: str = ""
+    retry_after: str = ""
     content_type: str = ""
     body: str = field(default="", metadata=SDP, repr=False)
     tls: TlsSeen | None = None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import AlertLevel, Leg, Plan, StreamState
+from siprec.model import AlertLevel, Leg, Picture, Plan, StreamState
 
 CANCEL_MS = 8_000
 STOP_MS = 8_000
@@ -19,6 +19,8 @@ CHALLENGED = (401, 407)
 
 S = StreamState
 
+NOTHING_CHANGED = Picture()
+
 
 class LegOutcome(NamedTuple):
     """A leg after an event, and the commands that follow from it, in order."""
@@ -31,13 +33,14 @@ class LegOutcome(NamedTuple):
 class At:
     """Where and when a leg's event happens: the stream's sid and plan, the time in ms.
 
-    `muted` are the labels that are to be silent.
+    `muted` are the labels that are to be silent, `picture` what the metadata is to say.
     """
 
     sid: str
     plan: Plan
     now_ms: int
     muted: tuple[str, ...] = ()
+    picture: Picture = NOTHING_CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def challenged(leg: Leg, challenge: e.Challenge, at: At) -> Leg | None:
 
 
 def drop_late(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
-    """Answered though we gave up: tm has sent the ACK, BYE follows (RFC 3261 §15)."""
+    """Answered though we gave up: ACK and BYE follow (RFC 3261 §15)."""
     if event.attempt == leg.attempt and event.to_tag == leg.to_tag:
         return LegOutcome(leg)
     return LegOutcome(leg, (e.DropLateAnswer(answer=event),))

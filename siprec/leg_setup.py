@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from siprec import events as e
 from siprec.errors import SdpError, SipUriError
+from siprec.leg_dialog import TOO_SMALL, asked_interval_s
 from siprec.leg_end import (
     CHALLENGED,
     FLOW_FAILED,
@@ -24,6 +25,7 @@ from siprec.leg_end import (
 from siprec.leg_target import target_of
 from siprec.model import AlertLevel, Leg, OnSecureCall, StreamState
 from siprec.sdp import check_answer
+from siprec.session_timer import timer_of_answer
 from siprec.sids import make_fork_tag, make_leg_call_id
 
 FORK_MS = 3_000
@@ -81,7 +83,8 @@ def _invite(leg: Leg, at: At) -> LegOutcome:
 
 def _send_invite(leg: Leg, at: At) -> LegOutcome:
     due_ms = min(at.now_ms + at.plan.answer_ms + INVITE_GRACE_MS, leg.give_up_ms)
-    return LegOutcome(replace(leg, deadline_ms=due_ms), (e.SendInvite(),))
+    invited = replace(leg, deadline_ms=due_ms, told=at.picture, told_ms=at.now_ms)
+    return LegOutcome(invited, (e.SendInvite(),))
 
 
 def offer_to_srs(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
@@ -141,7 +144,8 @@ def take_answer(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
     """Take the 2xx to our INVITE."""
     if event.attempt != leg.attempt:
         return drop_late(leg, event, at)
-    answered = dialog_of(leg, event)
+    timer = timer_of_answer(event.session_expires, asked_interval_s(leg, at), at.now_ms)
+    answered = replace(dialog_of(leg, event), timer=timer)
     if event.sdp is None:
         fault = Fault(BAD_ANSWER, f"the SRS {leg.srs} answered without SDP")
         return wind_down(answered, at, bye=True, fault=fault)
@@ -161,7 +165,13 @@ def _connect(leg: Leg, sdp: str, at: At) -> LegOutcome:
     except SdpError as error:
         fault = Fault(error.code, f"the SRS {leg.srs}: {error}")
         return wind_down(leg, at, bye=True, fault=fault)
-    moved = replace(leg, state=S.CONNECTING, answer=checked.sdp, deadline_ms=at.now_ms + CONNECT_MS)
+    moved = replace(
+        leg,
+        state=S.CONNECTING,
+        answer=checked.sdp,
+        dropped=checked.refused,
+        deadline_ms=at.now_ms + CONNECT_MS,
+    )
     commands: list[e.LegCommand] = [e.AnswerFork()]
     if checked.refused:
         text = f"the SRS {leg.srs} refused the m-line of label {', '.join(checked.refused)}"
@@ -178,6 +188,8 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
             return _send_invite(again, at)
         text = f"the SRS {leg.srs} does not accept our credentials ({event.status})"
         return wind_down(leg, at, bye=False, fault=Fault(AUTHENTICATION, text))
+    if event.status == TOO_SMALL and event.min_se_s > asked_interval_s(leg, at):
+        return _send_invite(replace(leg, cseq=leg.cseq + 1, min_se_s=event.min_se_s), at)
     if event.status == FLOW_FAILED and leg.flow_tries < FLOW_TRIES:
         return _invite(replace(leg, flow_tries=leg.flow_tries + 1, attempt=leg.attempt + 1), at)
     text = f"the SRS {leg.srs} answered {event.status} {event.reason}"

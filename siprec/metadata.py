@@ -14,8 +14,9 @@ from uuid import UUID, uuid5
 
 from lxml import etree
 
-from siprec.model import Call, Party, Side, Stream
-from siprec.sip_uri import aor
+from siprec.model import Call, Former, Party, Picture, Side, Stream
+from siprec.multipart import metadata_of
+from siprec.sip_uri import UNKNOWN_AOR, aor
 
 RECORDING_NS = "urn:ietf:params:xml:ns:recording:1"
 PARAMETERS_NS = "urn:kamailio-siprec:parameters:1"
@@ -26,6 +27,9 @@ _IDS = UUID("6f0c0b1e-3b7d-5a0e-9f53-2d0f7a3c5e11")
 # lxml's stubs want a str key; None is the default namespace.
 _DEFAULT_NAMESPACE: dict[Any, str] = {None: RECORDING_NS}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANONYMOUS = re.compile(r"(?i)^sips?:(?:anonymous@|[^@]*@?anonymous\.invalid$)")
+# What an SRS writes is read without entities and without the network.
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -46,7 +50,7 @@ def complete(
     """
     root = _recording("complete")
     began_ms = now_ms if call.answered_ms is None else call.answered_ms
-    session_id, group_id = _session_id(call, stream), _id(f"{call.sid}/group")
+    session_id, group_id = _session_id(call, stream), _id(f"{_group(call)}/group")
     group = _child(root, "group", group_id=group_id)
     _time(group, "associate-time", began_ms)
     session = _child(root, "session", session_id=session_id)
@@ -62,7 +66,8 @@ def complete(
         )
         _child(media, "label", labels[side])
     heard = _heard(labels, muted)
-    _associate(root, call, stream, heard, "associate-time", began_ms, now_ms)
+    began = {side: _joined_ms(call, side, began_ms) for side in Side}
+    _associate(root, call, stream, heard, "associate-time", began, now_ms)
     if parameters:
         _parameters(root, parameters)
     return _write(root)
@@ -84,9 +89,59 @@ def final(
     ended_ms = now_ms if call.ended_ms is None else call.ended_ms
     session = _child(root, "session", session_id=_session_id(call, stream))
     _time(session, "stop-time", ended_ms)
-    heard = _heard(labels, muted)
-    _associate(root, call, stream, heard, "disassociate-time", ended_ms, ended_ms)
+    ended = dict.fromkeys(Side, ended_ms)
+    _associate(root, call, stream, _heard(labels, muted), "disassociate-time", ended, ended_ms)
     return _write(root)
+
+
+def partial(
+    call: Call,
+    stream: Stream,
+    labels: Mapping[Side, str],
+    told: Picture,
+    now_ms: int,
+    muted: Collection[str] = (),
+) -> bytes:
+    """Write what has changed since the SRS was `told`: who sends, who came, who went.
+
+    RFC 7866 §9.1, RFC 8068 §3.2.2 and §3.2.3. Each participantstreamassoc stands for the one
+    before it. It follows a `complete()`, and labels nothing anew.
+    """
+    root = _recording("partial")
+    session_id = _session_id(call, stream)
+    is_news = told.revision != call.revision
+    if is_news and call.session_id:
+        session = _child(root, "session", session_id=session_id)
+        _child(session, "sipSessionID", call.session_id.strip())
+    for side in Side if is_news else ():
+        _participant(root, _participant_id(call, side), call.party(side))
+    gone = call.former[told.formers :]
+    came = {former.side: _joined_ms(call, former.side, now_ms) for former in gone}
+    for former in gone:
+        gone_id = _former_id(call, former)
+        _associate_session(root, gone_id, session_id, "disassociate-time", former.until_ms)
+    for side, at_ms in came.items():
+        new_id = _participant_id(call, side)
+        _associate_session(root, new_id, session_id, "associate-time", at_ms)
+    for former in gone:
+        streams = _child(root, "participantstreamassoc", participant_id=_former_id(call, former))
+        _time(streams, "disassociate-time", former.until_ms)
+    heard = _heard(labels, muted)
+    for side in Side:
+        _associate_streams(root, call, stream, heard, side, "associate-time", came.get(side))
+    return _write(root)
+
+
+def asks_snapshot(content_type: str, body: bytes) -> bool:
+    """Tell whether a body of the SRS asks for a snapshot: `requestsnapshot` (RFC 7866 §9.2)."""
+    text = metadata_of(content_type, body)
+    if text is None:
+        return False
+    try:
+        root = etree.fromstring(text, _PARSER)
+    except etree.XMLSyntaxError:
+        return False
+    return root.tag == f"{{{RECORDING_NS}}}requestsnapshot"
 
 
 def rfc3339(at_ms: int) -> str:
@@ -114,23 +169,42 @@ def _associate(
     stream: Stream,
     labels: Mapping[Side, str],
     tag: str,
-    session_ms: int,
+    session_ms: Mapping[Side, int],
     stream_ms: int,
 ) -> None:
     session_id = _session_id(call, stream)
     _time(_child(root, "sessionrecordingassoc", session_id=session_id), tag, stream_ms)
     for side in Side:
-        participant_id = _participant_id(call, side)
-        session = _child(
-            root, "participantsessionassoc", participant_id=participant_id, session_id=session_id
-        )
-        _time(session, tag, session_ms)
+        _associate_session(root, _participant_id(call, side), session_id, tag, session_ms[side])
     for side in Side:
-        streams = _child(root, "participantstreamassoc", participant_id=_participant_id(call, side))
-        for sender in sorted(_recorded(labels), key=lambda sender: sender is not side):
-            verb = "send" if sender is side else "recv"
-            _child(streams, verb, _stream_id(call, stream, sender))
-        _time(streams, tag, stream_ms)
+        _associate_streams(root, call, stream, labels, side, tag, stream_ms)
+
+
+def _associate_session(
+    root: etree._Element, participant_id: str, session_id: str, tag: str, at_ms: int
+) -> None:
+    session = _child(
+        root, "participantsessionassoc", participant_id=participant_id, session_id=session_id
+    )
+    _time(session, tag, at_ms)
+
+
+def _associate_streams(
+    root: etree._Element,
+    call: Call,
+    stream: Stream,
+    labels: Mapping[Side, str],
+    side: Side,
+    tag: str,
+    at_ms: int | None,
+) -> None:
+    """Say what a party sends and receives of the streams that are heard."""
+    streams = _child(root, "participantstreamassoc", participant_id=_participant_id(call, side))
+    for sender in sorted(_recorded(labels), key=lambda sender: sender is not side):
+        verb = "send" if sender is side else "recv"
+        _child(streams, verb, _stream_id(call, stream, sender))
+    if at_ms is not None:
+        _time(streams, tag, at_ms)
 
 
 def _parameters(root: etree._Element, parameters: tuple[tuple[str, str], ...]) -> None:
@@ -174,8 +248,33 @@ def _session_id(call: Call, stream: Stream) -> str:
     return _id(f"{call.sid}/session/{stream.sid}")
 
 
+def _group(call: Call) -> str:
+    return call.group or call.sid
+
+
 def _participant_id(call: Call, side: Side) -> str:
-    return _id(f"{call.sid}/participant/{side}")
+    return _party_id(call, side, call.party(side))
+
+
+def _former_id(call: Call, former: Former) -> str:
+    return _party_id(call, former.side, former.party)
+
+
+def _party_id(call: Call, side: Side, party: Party) -> str:
+    """Name a participant: one address is one participant in all calls of the group.
+
+    RFC 7865 §6.5.1. Who hides, or calls from the address of the other, is known by its place.
+    """
+    address = aor(party.uri)
+    is_other = any(aor(call.party(other).uri) == address for other in Side if other is not side)
+    if is_other or address == UNKNOWN_AOR or _ANONYMOUS.search(address):
+        return _id(f"{call.sid}/participant/{side}/{party.since_ms or 0}")
+    return _id(f"{_group(call)}/participant/{address}")
+
+
+def _joined_ms(call: Call, side: Side, otherwise_ms: int) -> int:
+    since_ms = call.party(side).since_ms
+    return otherwise_ms if since_ms is None else since_ms
 
 
 def _stream_id(call: Call, stream: Stream, side: Side) -> str:

@@ -231,11 +231,47 @@ class StreamOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """What the metadata of a stream says that may change while it runs.
+
+    `quiet` are the labels of the sides whose audio the call does not carry. `revision` and
+    `formers` count the changes of who talks and who went (`Call.revision`, `Call.former`).
+    """
+
+    quiet: tuple[str, ...] = ()
+    revision: int = 0
+    formers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """The session timer (RFC 4028) of a leg's dialog. `is_ours`: we are who refreshes.
+
+    `refresh_ms` is when we do, `expires_ms` when the session is over without a refresh; None:
+    never.
+    """
+
+    interval_s: int
+    is_ours: bool
+    refresh_ms: int | None = None
+    expires_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A re-INVITE of ours that waits for its answer until `until_ms`: what it mutes, by label."""
+    """A request of ours in the dialog that waits for its answer until `until_ms`.
+
+    It is a re-INVITE, or UPDATE without SDP (`by_update`). `muted` are the labels that it makes
+    inactive, `picture` what its metadata tells (None: nothing), all of it when `is_full`.
+    `is_refresh`: the session is over without it.
+    """
 
     cseq: int
     muted: tuple[str, ...] = ()
+    picture: Picture | None = None
+    is_full: bool = False
+    by_update: bool = False
+    is_refresh: bool = False
     until_ms: int = 0
 
 
@@ -254,9 +290,13 @@ class Leg:
     attempt is made any more.
     `heard_ms` is when its SRS last showed that it records; in the end, up to when it surely did.
     `muted` are the labels that the session agreed on as inactive, `gated` those that rtpengine is
-    told not to send (`is_gating` until it has agreed), `asked` our re-INVITE on its way,
+    told not to send (`is_gating` until it has agreed), `asked` our request on its way,
     `retry_ms` when the next may be sent, and `refused` the muting that the SRS did not agree to.
     `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
+    `told` is what the SRS knows of the call since `told_ms` (None: it needs a full snapshot), and
+    `untold` what it did not take. `dropped` are the labels that it refused with port 0.
+    `no_update`: it does not take UPDATE. `retries` counts how
+    often it put us off. `min_se_s` is the smallest session timer that it takes.
     `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
@@ -288,6 +328,14 @@ class Leg:
     retry_ms: int | None = None
     refused: tuple[str, ...] | None = None
     is_doubtful: bool = False
+    told: Picture | None = Picture()
+    told_ms: int = 0
+    untold: Picture | None = None
+    dropped: tuple[str, ...] = ()
+    no_update: bool = False
+    retries: int = 0
+    timer: Timer | None = None
+    min_se_s: int = 0
     bye_done: bool = False
     fork_done: bool = False
     began_ms: int = 0
@@ -309,6 +357,7 @@ class Plan:
     `srs` are the URIs to try, best first; a parallel one uses all at once. `answer_ms` limits
     one INVITE, `total_ms` a start or a failover. `check_ms` is the time between two questions
     to the SRS whether it still knows the dialog, 0 for none. `tls_profile` is a profile's name.
+    `session_s` is the session timer that is asked for, 0 for none.
     """
 
     srs: tuple[str, ...] = ()
@@ -320,6 +369,9 @@ class Plan:
     tls_profile: str = ""
     end_call_ms: int | None = None
     on_secure_call: OnSecureCall = OnSecureCall.ALERT
+    hold: OnHold = OnHold.KEEP
+    metadata_by: MetadataBy = MetadataBy.REINVITE
+    session_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,7 +389,8 @@ class Moment:
 class Stream:
     """One `<Siprec>` on a call. `sid` is `SR` + 32 hex, of which the first two are the shard.
 
-    `state` is that of its most advanced leg. `paused` are the sides that somebody paused.
+    `state` is that of its most advanced leg. `paused` are the sides that somebody paused,
+    `picture` what its metadata is to say.
     `tried` are the SRSs that failed since one has recorded for a while. `lost_ms` is since when
     nobody records what somebody did record,
     and `gap_ms` how long that lasted before, altogether; `unrecorded_ms` since when nobody does.
@@ -352,6 +405,7 @@ class Stream:
     state: StreamState = StreamState.FORKING
     legs: tuple[Leg, ...] = ()
     paused: tuple[Side, ...] = ()
+    picture: Picture = Picture()
     tried: tuple[str, ...] = ()
     is_stopped: bool = False
     created_ms: int = 0

@@ -1,13 +1,16 @@
 """MIME multipart bodies (RFC 2046 §5.1) as SIP uses them: no transfer encodings."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from siprec.errors import MultipartError as MultipartError
 
 MAX_BODY_BYTES = 262_144
 MAX_PARTS = 16
+
+METADATA = ("application/rs-metadata+xml", "application/rs-metadata")
+"""The media types of recording metadata: RFC 9806 has renamed it."""
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 _PARAMETER = re.compile(r';\s*([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))')
@@ -79,16 +82,26 @@ def parse(body: bytes, content_type: str) -> tuple[Part, ...]:
 
 def sdp_of(content_type: str, body: bytes) -> str | None:
     """Give the SDP of a message, alone or first in a multipart body; None when it has none."""
+    sdp = _body_of(("application/sdp",), content_type, body)
+    return None if sdp is None else sdp.decode(errors="replace")
+
+
+def metadata_of(content_type: str, body: bytes) -> bytes | None:
+    """Give the recording metadata of a message, as `sdp_of` gives its SDP."""
+    return _body_of(METADATA, content_type, body)
+
+
+def _body_of(kinds: Collection[str], content_type: str, body: bytes) -> bytes | None:
     kind = media_type(content_type)
     if kind.startswith("multipart/"):
         try:
             parts = parse(body, content_type)
         except MultipartError:
             return None
-        body = next((p.body for p in parts if media_type(p.content_type) == "application/sdp"), b"")
-    elif kind != "application/sdp":
+        body = next((p.body for p in parts if media_type(p.content_type) in kinds), b"")
+    elif kind not in kinds:
         return None
-    return body.decode(errors="replace") if body.strip() else None
+    return body if body.strip() else None
 
 
 def media_type(content_type: str) -> str:

@@ -71,6 +71,9 @@ def plan_of(choice: Choice, call: Call) -> Plan:
         tls_profile=tls_profile(connector).name,
         end_call_ms=None if connector.end_call_s is None else connector.end_call_s * 1000,
         on_secure_call=connector.on_secure_call,
+        hold=connector.hold,
+        metadata_by=connector.metadata_by,
+        session_s=connector.session_expires_s,
     )
     return secured(plan) if call.is_srtp else plan
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from siprec import events as e
 from siprec import inbox as i
 from siprec.alerts import About, Alerts
+from siprec.call_changes import changed_call, picture_of
 from siprec.changes import CallFile, Changes, Order
 from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
@@ -217,13 +218,22 @@ class Recorder:
             self._bye_answered(early_end, now_ms)
 
     def _changed(self, entry: i.CallChanged, now_ms: int) -> None:
-        self._for_each_stream(entry.call_sid, e.CallReoffered(), now_ms)
+        if entry.has_sdp:
+            self._for_each_stream(entry.call_sid, e.CallReoffered(), now_ms)
         file = self._files.get(entry.call_sid)
-        if file is None or entry.is_srtp is None or entry.is_srtp == file.call.is_srtp:
+        before = file.call if file is not None else None
+        if file is None or before is None or (call := changed_call(before, entry)) == before:
             return
-        file.call = replace(file.call, is_srtp=entry.is_srtp)
-        self._changes.calls[file.call.sid] = file
-        for stream in list(file.running) if entry.is_srtp else ():
+        file.call = call
+        self._changes.calls[call.sid] = file
+        if (picture := picture_of(call)) != picture_of(before):
+            self._for_each_stream(call.sid, e.Pictured(picture=picture), now_ms)
+        if call.is_srtp and not before.is_srtp:
+            self._secure(file, now_ms)
+
+    def _secure(self, file: CallFile, now_ms: int) -> None:
+        """Hold the streams of a call whose media has become SRTP to what that demands."""
+        for stream in list(file.running):
             # Who takes over later must be secure as well.
             if (plan := secured(stream.plan)) != stream.plan:
                 self._put(file, replace(stream, plan=plan))
@@ -306,6 +316,7 @@ class Recorder:
             account_sid=call.account_sid,
             order=order,
             plan=plan_of(choice, call),
+            picture=picture_of(call),
             now_ms=now_ms,
         )
         self._put(file, stream)

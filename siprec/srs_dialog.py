@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from siprec import events as e
 from siprec.errors import SdpError, SipUriError
 from siprec.inbox import SrsReplied, SrsRequested
+from siprec.metadata import asks_snapshot
 from siprec.model import Leg, Stream
 from siprec.multipart import sdp_of
-from siprec.sdp import check_answer, muted_offer
+from siprec.sdp import Offer, check_answer, first_media, muted_offer, parse
+from siprec.session_timer import MIN_S, SessionExpires, parse_seconds, parse_session_expires
 from siprec.sids import parse_leg_call_id
 from siprec.sip_uri import parse_name_addr, parse_uri
 
@@ -29,7 +31,7 @@ ACCEPT = "application/sdp, application/rs-metadata+xml, multipart/mixed"
 class Answer:
     """How to answer a request: status, reason, extra headers, SDP body (empty: none).
 
-    `leg` is the leg with what the request changed of its dialog, `event` what follows for it.
+    `leg` is the leg with what the request changed of its dialog, `events` what follows for it.
     """
 
     status: int
@@ -37,7 +39,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     sdp: str = ""
     leg: Leg | None = None
-    event: e.LegEvent | None = None
+    events: tuple[e.LegEvent, ...] = ()
 
 
 def event_of(reply: SrsReplied) -> e.LegEvent | None:
@@ -51,9 +53,9 @@ def event_of(reply: SrsReplied) -> e.LegEvent | None:
             return e.SrsByeAnswered(attempt=leg.attempt, status=reply.status, challenge=challenge)
         case "OPTIONS":
             return e.SrsOptionsAnswered(attempt=leg.attempt, status=reply.status)
-        case "INVITE" if reply.status < 300:
+        case "INVITE" | "UPDATE" if reply.status < 300:
             return _answered(reply, leg.attempt)
-        case "INVITE":
+        case "INVITE" | "UPDATE":
             return e.SrsRefused(
                 attempt=leg.attempt,
                 status=reply.status,
@@ -61,6 +63,8 @@ def event_of(reply: SrsReplied) -> e.LegEvent | None:
                 contact=_uri(reply.contact),
                 challenge=challenge,
                 is_timeout=reply.is_timeout,
+                min_se_s=parse_seconds(reply.min_se),
+                retry_after_s=parse_seconds(reply.retry_after),
             )
         case _:
             return None
@@ -76,6 +80,7 @@ def _answered(reply: SrsReplied, attempt: int) -> e.SrsAnswered:
         # RFC 3261 §12.1.2: the caller's route set is the Record-Route list, reversed.
         route_set=tuple(reversed(reply.routes)),
         sdp=sdp_of(reply.content_type, reply.body.encode("utf-8", "surrogateescape")),
+        session_expires=reply.session_expires,
     )
 
 
@@ -101,7 +106,7 @@ def answer_request(stream: Stream | None, request: SrsRequested) -> Answer:
     match request.method:
         case "BYE":
             hung_up = e.SrsHungUp(reason=request.reason, is_error=tells_error(request.reason))
-            return Answer(status=200, reason="OK", leg=noted, event=hung_up)
+            return Answer(status=200, reason="OK", leg=noted, events=(hung_up,))
         case "OPTIONS":
             headers = {"Allow": ALLOW, "Accept": ACCEPT}
             return Answer(status=200, reason="OK", headers=headers, leg=noted)
@@ -133,34 +138,86 @@ def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:
 
 
 def _answer_offer(leg: Leg, request: SrsRequested) -> Answer:
-    """Answer a re-INVITE or UPDATE: `sendonly` what it takes, `inactive` what it does not.
+    """Answer a re-INVITE or UPDATE: the session timer, what it asks to know, its offer.
 
-    RFC 7866 §7.2. An offer that crosses ours gets 491 (RFC 3261 §14.2, RFC 3311 §5.2).
+    An offer that crosses ours gets 491 (RFC 3261 §14.2, RFC 3311 §5.2).
     """
+    body = request.body.encode("utf-8", "surrogateescape")
+    sdp = sdp_of(request.content_type, body)
+    is_crossing = leg.asked is not None and not leg.asked.by_update
     noted = replace(leg, remote_target=_uri(request.contact) or leg.remote_target)
-    headers = {"Allow": ALLOW, "Accept": ACCEPT}
-    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
-    if leg.asked is not None and (request.method == "INVITE" or sdp is not None):
+    if is_crossing and (request.method == "INVITE" or sdp is not None):
         return Answer(status=491, reason="Request Pending", leg=noted)
-    if leg.offer is None:
-        return Answer(status=500, reason="No Offer to Repeat", leg=noted)
+    asked = parse_session_expires(request.session_expires)
+    if asked is not None and asked.interval_s < MIN_S:
+        headers = {"Min-SE": str(MIN_S)}
+        return Answer(status=422, reason="Session Interval Too Small", headers=headers, leg=noted)
     if sdp is None and request.method == "UPDATE":
-        return Answer(status=200, reason="OK", headers=headers, leg=noted)
+        answer = Answer(status=200, reason="OK", leg=noted)
+    elif leg.offer is None:
+        return Answer(status=500, reason="No Offer to Repeat", leg=noted)
+    else:
+        answer = _answer_sdp(noted, leg.offer, sdp)
+    if answer.status != 200:
+        return answer
+    timer_headers, timer_events = _refresh(leg, request, asked)
+    wanted = (e.SnapshotRequested(),) if asks_snapshot(request.content_type, body) else ()
+    return replace(
+        answer,
+        headers={"Allow": ALLOW, "Accept": ACCEPT, **timer_headers},
+        events=(*answer.events, *timer_events, *wanted),
+    )
+
+
+def _answer_sdp(leg: Leg, offer: Offer, sdp: str | None) -> Answer:
+    """Answer an offer: `sendonly` what it takes, `inactive` what it does not take now.
+
+    RFC 7866 §7.2. What it refuses has port 0, and so have m-lines of its own (RFC 3264 §6).
+    Without an offer the answer is ours, and the ACK brings theirs.
+    """
     if sdp is None:
-        ours = muted_offer(leg.offer, leg.muted)
-        noted = replace(noted, offer=ours)
-        return Answer(status=200, reason="OK", headers=headers, sdp=ours.sdp, leg=noted)
+        ours = muted_offer(offer, leg.muted, leg.dropped)
+        return Answer(status=200, reason="OK", sdp=ours.sdp, leg=replace(leg, offer=ours))
     try:
-        checked = check_answer(leg.offer, sdp)
+        beyond = parse(sdp).media[len(parse(offer.sdp).media) :]
+        theirs = first_media(sdp, len(offer.media))
+        checked = check_answer(offer, theirs)
     except SdpError as error:
         headers = {"Warning": f'399 siprec "{_quotable(str(error))}"'}
-        return Answer(status=488, reason="Not Acceptable Here", headers=headers, leg=noted)
-    event = e.SrsReanswered(sdp=sdp) if checked.sdp != leg.answer else None
-    answered = muted_offer(leg.offer, {*checked.inactive, *checked.refused, *leg.muted})
-    noted = replace(noted, offer=answered)
-    return Answer(
-        status=200, reason="OK", headers=headers, sdp=answered.sdp, leg=noted, event=event
-    )
+        return Answer(status=488, reason="Not Acceptable Here", headers=headers, leg=leg)
+    silent = {*checked.inactive, *leg.muted}
+    answered = muted_offer(offer, silent, checked.refused, beyond)
+    events = (e.SrsReanswered(sdp=theirs),) if checked.sdp != leg.answer else ()
+    noted = replace(leg, offer=answered, dropped=checked.refused)
+    return Answer(status=200, reason="OK", sdp=answered.sdp, leg=noted, events=events)
+
+
+def _refresh(
+    leg: Leg, request: SrsRequested, asked: SessionExpires | None
+) -> tuple[dict[str, str], tuple[e.LegEvent, ...]]:
+    """Agree on the session timer of a request of the SRS (RFC 4028 §9)."""
+    knows_timers = "timer" in (word.strip().lower() for word in request.supported.split(","))
+    if asked is not None:
+        refresher = asked.refresher or ("uac" if knows_timers else "uas")
+        agreed = SessionExpires(asked.interval_s, refresher)
+    elif leg.timer is not None and knows_timers:
+        agreed = SessionExpires(leg.timer.interval_s, "uas" if leg.timer.is_ours else "uac")
+    else:
+        return {}, ()
+    headers = {"Session-Expires": str(agreed)}
+    if agreed.refresher == "uac":
+        headers["Require"] = "timer"
+    is_ours = agreed.refresher == "uas"
+    return headers, (e.SrsRefreshed(interval_s=agreed.interval_s, is_ours=is_ours),)
+
+
+def event_of_ack(stream: Stream | None, request: SrsRequested) -> tuple[int, e.LegEvent] | None:
+    """Give what the ACK to our 2xx with an offer says: the leg's number, and its answer."""
+    leg = _leg_of(stream, request)
+    sdp = sdp_of(request.content_type, request.body.encode("utf-8", "surrogateescape"))
+    if leg is None or leg.offer is None or sdp is None or request.cseq != leg.remote_cseq:
+        return None
+    return leg.number, e.SrsReanswered(sdp=sdp)
 
 
 def _quotable(text: str) -> str:

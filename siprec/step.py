@@ -9,9 +9,20 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.leg_end import UNREACHABLE, At, LegOutcome
+from siprec.leg_end import NOTHING_CHANGED, UNREACHABLE, At, LegOutcome
 from siprec.leg_setup import fork
-from siprec.model import AlertLevel, Leg, Moment, Plan, Side, Stream, StreamOrder, StreamState
+from siprec.model import (
+    AlertLevel,
+    Leg,
+    Moment,
+    OnHold,
+    Picture,
+    Plan,
+    Side,
+    Stream,
+    StreamOrder,
+    StreamState,
+)
 from siprec.transitions import TABLE
 
 HISTORY = 60
@@ -55,7 +66,14 @@ class IllegalTransition(RuntimeError):
 
 
 def begin(
-    *, sid: str, call_sid: str, account_sid: str, order: StreamOrder, plan: Plan, now_ms: int
+    *,
+    sid: str,
+    call_sid: str,
+    account_sid: str,
+    order: StreamOrder,
+    plan: Plan,
+    now_ms: int,
+    picture: Picture = NOTHING_CHANGED,
 ) -> Outcome:
     """Start a stream toward the SRSs of its plan. The caller saves it and carries out commands.
 
@@ -67,6 +85,7 @@ def begin(
         account_sid=account_sid,
         order=order,
         plan=plan,
+        picture=picture,
         created_ms=now_ms,
         unrecorded_ms=now_ms,
     )
@@ -95,6 +114,8 @@ def step(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
         begun = replace(stream, is_stopped=True, lost_ms=None, unrecorded_ms=None)
     elif isinstance(event, e.Paused | e.Resumed):
         begun = replace(stream, paused=_paused(stream, event))
+    elif isinstance(event, e.Pictured):
+        begun = replace(stream, picture=event.picture)
     outcome = Outcome(begun)
     leg_event = event.event if isinstance(event, e.LegHappened) else event
     for leg in _concerned(stream, event, now_ms):
@@ -110,6 +131,14 @@ def _paused(stream: Stream, event: e.Paused | e.Resumed) -> tuple[Side, ...]:
     named = set(event.sides)
     wished = {*stream.paused, *named} if isinstance(event, e.Paused) else {*stream.paused} - named
     return tuple(side for side in stream.order.track.sides if side in wished)
+
+
+def _muted(stream: Stream) -> tuple[str, ...]:
+    """Give the labels that are to be inactive: who is paused, and on hold if that is wished."""
+    labels = {side.label for side in stream.paused}
+    if stream.plan.hold is OnHold.INACTIVE:
+        labels |= {*stream.picture.quiet}
+    return tuple(side.label for side in stream.order.track.sides if side.label in labels)
 
 
 def _concerned(stream: Stream, event: e.Event, now_ms: int) -> Iterable[Leg]:
@@ -131,7 +160,7 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     """Let a leg take its event, and the stream the consequences."""
     stream = outcome.stream
     transition = TABLE[leg.state][type(event)]
-    at = At(stream.sid, stream.plan, now_ms, tuple(side.label for side in stream.paused))
+    at = At(stream.sid, stream.plan, now_ms, _muted(stream), stream.picture)
     moved, commands = transition.apply(leg, event, at)
     if moved.state != leg.state and moved.state not in transition.to:
         raise IllegalTransition(stream.sid, event, leg, moved)
@@ -222,7 +251,8 @@ def _add_leg(outcome: Outcome, uri: str, give_up_ms: int, now_ms: int) -> Outcom
     forgotten = ended[: max(0, len(ended) - ENDED_LEGS)]
     kept = tuple(each for each in stream.legs if each not in forgotten)
     added = Outcome(replace(stream, legs=(*kept, leg)), commands)
-    return _with_leg(added, fork(leg, At(stream.sid, stream.plan, now_ms)))
+    at = At(stream.sid, stream.plan, now_ms, picture=stream.picture)
+    return _with_leg(added, fork(leg, at))
 
 
 def _end_unrecorded(outcome: Outcome, now_ms: int) -> Outcome:
@@ -312,5 +342,7 @@ def _detail(event: e.LegEvent) -> str:
             return reason
         case e.Paused(sides=sides) | e.Resumed(sides=sides):
             return ", ".join(sides)
+        case e.SrsRefreshed(interval_s=interval_s):
+            return f"{interval_s} s"
         case _:
             return ""

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from siprec import events as e
+from siprec import leg_dialog as dialog
 from siprec import leg_end as end
-from siprec import leg_pause as pause
+from siprec import leg_gate as gate
 from siprec import leg_setup as setup
 from siprec.leg_end import At, LegOutcome
 from siprec.model import Leg, StreamState
@@ -33,7 +34,7 @@ class Transition:
         moved, commands = self.handler(leg, event, at)
         if moved.state not in (S.CONNECTING, S.RECORDING):
             return LegOutcome(moved, commands)
-        further = pause.converge(moved, at)
+        further = dialog.converge(moved, at)
         # The same may follow from both.
         return LegOutcome(further.leg, tuple(dict.fromkeys((*commands, *further.commands))))
 
@@ -75,10 +76,13 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsReanswered=Transition(setup.reanswered, (S.CONNECTING, S.STOPPING)),
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
-        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
-        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
-        Paused=Transition(pause.wish, ()),
-        Resumed=Transition(pause.wish, ()),
+        SrsAnswered=Transition(dialog.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(dialog.refused, (S.STOPPING,)),
+        Paused=Transition(dialog.wish, ()),
+        Resumed=Transition(dialog.wish, ()),
+        Pictured=Transition(dialog.wish, ()),
+        SrsRefreshed=Transition(dialog.refreshed, ()),
+        SnapshotRequested=Transition(dialog.give_snapshot, ()),
         DeadlinePassed=Transition(setup.connect_deadline, (S.STOPPING,)),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
@@ -90,18 +94,21 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
         SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
-        SrsAnswered=Transition(pause.agreed, (S.STOPPING,)),
-        SrsRefused=Transition(pause.refused, (S.STOPPING,)),
-        ForkAnswered=Transition(pause.gate_set, ()),
-        Paused=Transition(pause.wish, ()),
-        Resumed=Transition(pause.wish, ()),
+        SrsAnswered=Transition(dialog.agreed, (S.STOPPING,)),
+        SrsRefused=Transition(dialog.refused, (S.STOPPING,)),
+        ForkAnswered=Transition(gate.gate_set, ()),
+        Paused=Transition(dialog.wish, ()),
+        Resumed=Transition(dialog.wish, ()),
+        Pictured=Transition(dialog.wish, ()),
+        SrsRefreshed=Transition(dialog.refreshed, ()),
+        SnapshotRequested=Transition(dialog.give_snapshot, ()),
         ForkLost=Transition(setup.fork_lost, (S.STOPPING,)),
         ForkAnswerRefused=Transition(setup.answer_refused, (S.STOPPING,)),
-        DeadlinePassed=Transition(pause.due, ()),
+        DeadlinePassed=Transition(dialog.due, (S.STOPPING,)),
         Stopped=Transition(end.stop, (S.STOPPING,)),
         CallOver=Transition(end.stop, (S.STOPPING,)),
         CallReoffered=Transition(setup.answer_again, ()),
-        OwnerChanged=Transition(pause.gate_again, ()),
+        OwnerChanged=Transition(gate.gate_again, ()),
     ),
     S.CANCELLING: _row(
         SrsAnswered=Transition(end.answered_while_cancelling, (S.STOPPING,)),

@@ -19,4 +19,5 @@ from siprec.sdp.protection import hide_keys as hide_keys
 from siprec.sdp.session import Attributes as Attributes
 from siprec.sdp.session import Media as Media
 from siprec.sdp.session import Session as Session
+from siprec.sdp.session import first_media as first_media
 from siprec.sdp.session import parse as parse

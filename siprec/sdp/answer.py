@@ -50,10 +50,11 @@ def check_answer(offer: Offer, answer_sdp: str) -> CheckedAnswer:
         SdpError: the answer cannot be used, or takes no track at all; says why.
     """
     session = parse(answer_sdp)
-    answer = session.media
-    if len(answer) > len(offer.media):
-        raise SdpError(f"the answer has {len(answer)} m-lines, {len(offer.media)} were offered")
-    offered_media = parse(offer.sdp).media
+    answer, offered_media = session.media, parse(offer.sdp).media
+    if len(answer) > len(offered_media):
+        raise SdpError(f"the answer has {len(answer)} m-lines, {len(offered_media)} were offered")
+    if any(media.port for media in answer[len(offer.media) :]):
+        raise SdpError("the answer takes an m-line that was refused")
     taken: dict[int, list[str]] = {}
     labels: dict[str, list[str]] = {"accepted": [], "refused": [], "inactive": []}
     for index, offered in enumerate(offer.media):

@@ -1,27 +1,40 @@
 """What direction each m-line of our offer has: `sendonly`, or `inactive` while it is muted."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from siprec.sdp.answer import held_lines
-from siprec.sdp.offer import Offer, join_lines
+from siprec.sdp.offer import Offer, OfferedMedia, join_lines
+from siprec.sdp.session import Media
 
 _ORIGIN = re.compile(r"o=(\S+) (\d+) (\d+) (.*)")
 _DIRECTIONS = ("a=sendonly", "a=inactive")
 
 
-def muted_offer(offer: Offer, labels: Collection[str]) -> Offer:
+def muted_offer(
+    offer: Offer,
+    labels: Collection[str],
+    dropped: Collection[str] = (),
+    further: Sequence[Media] = (),
+) -> Offer:
     """Give the offer with the m-lines of these labels `inactive`, the others `sendonly`.
 
-    RFC 7866 §7.1.1.1. The version in `o=` rises by one when, and only when, this changes the
-    offer (RFC 3264 §8).
+    RFC 7866 §7.1.1.1. Those that are `dropped` have port 0, and so have `further` m-lines that
+    the SRS would add: they come last, and stay (RFC 3264 §6, RFC 7866 §7.2). The version in `o=`
+    rises by one when, and only when, this changes the offer (RFC 3264 §8).
     """
-    lines = offer.sdp.split("\r\n")
-    changed = _directed(lines, offer, labels)
-    if changed == lines:
+    before = offer.sdp.split("\r\n")
+    connection = next((line for line in before if line.startswith("c=")), "c=IN IP4 0.0.0.0")
+    lines = [line for media in further for line in (_refused_line(media), connection)]
+    changed = [*_directed(before, offer, labels, dropped)[:-1], *lines, ""]
+    if changed == before:
         return offer
     return replace(offer, sdp="\r\n".join(_next_version(line) for line in changed))
+
+
+def _refused_line(media: Media) -> str:
+    return f"m={media.kind} 0 {media.proto} {' '.join(media.formats) or '0'}"
 
 
 def gated_answer(offer: Offer, answer_sdp: str, labels: Collection[str]) -> str:
@@ -38,16 +51,26 @@ def gated_answer(offer: Offer, answer_sdp: str, labels: Collection[str]) -> str:
     return head + "".join(blocks)
 
 
-def _directed(lines: list[str], offer: Offer, labels: Collection[str]) -> list[str]:
+def _directed(
+    lines: list[str], offer: Offer, muted: Collection[str], dropped: Collection[str]
+) -> list[str]:
     directed: list[str] = []
-    index = -1
+    media: OfferedMedia | None = None
+    lines_left = iter(offer.media)
     for line in lines:
-        index += line.startswith("m=")
-        if index >= 0 and line in _DIRECTIONS:
-            is_muted = offer.media[index].label in labels
-            line = "a=inactive" if is_muted else "a=sendonly"
+        if line.startswith("m="):
+            media = next(lines_left, None)
+            line = line if media is None else _with_port(line, media, media.label in dropped)
+        elif media is not None and line in _DIRECTIONS:
+            line = "a=inactive" if media.label in {*muted, *dropped} else "a=sendonly"
         directed.append(line)
     return directed
+
+
+def _with_port(line: str, media: OfferedMedia, is_dropped: bool) -> str:
+    """Write the port of an m-line; that of an offer stored before ports were is not known."""
+    kind, port, rest = line.split(" ", 2)
+    return f"{kind} {0 if is_dropped else media.port or port} {rest}"
 
 
 def _next_version(line: str) -> str:

@@ -35,7 +35,8 @@ class ForkLine:
 class OfferedMedia:
     """One m-line of our offer: it stands at `fork_index` in the fork's SDP.
 
-    `codecs` go with `formats`, one each, in upper case (`PCMA/8000`); "" when unknown.
+    `port` is where it is sent from. `codecs` go with `formats`, one each, in upper case
+    (`PCMA/8000`); "" when unknown.
     `crypto` is pairs of tag and suite of each `a=crypto`. `has_call_key`: with these keys the
     call itself is encrypted, for it has the same suites and rtpengine takes no others then. The
     recorder could read and forge the call, and what is cut out of the fork weakens the keys
@@ -49,6 +50,7 @@ class OfferedMedia:
     codecs: tuple[str, ...]
     crypto: tuple[tuple[str, str], ...] = ()
     has_call_key: bool = False
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +199,7 @@ def _offered(
         codecs=tuple(codecs[f] for f in formats),
         crypto=tuple((crypto.tag, crypto.suite) for crypto in keys),
         has_call_key=has_call_key,
+        port=track.media.port,
     )
 
 

@@ -116,6 +116,11 @@ class Session:
         return [value or "" for key, value in self.attributes if key == name]
 
 
+def first_media(sdp: str, count: int) -> str:
+    """Give the SDP with its first m-lines only, and what stands under them."""
+    return "".join(re.split(r"(?m)^(?=m=)", sdp)[: count + 1])
+
+
 def parse(text: str) -> Session:
     """Read a session description. Line ends may be CRLF or LF; unknown lines are ignored.
 

@@ -19,7 +19,7 @@ from tests.kemi.reach_world import Ways, header_of, listen, port_of, shut
 from tests.kemi.recording import Recording
 from tests.kemi.strict_ksr import StrictKsr
 from tests.siprec.pauses import PAUSE
-from tests.siprec.streams import ACCOUNT_SID, CALL_SID, FORK_OFFERED, NOW_MS, answered
+from tests.siprec.streams import ACCOUNT_SID, CALL_SID, FORK_OFFERED, NOW_MS, answer_sdp, answered
 
 HOST = "recorder.example"
 UDP = "sip:rec@127.0.0.1:9;transport=udp"
@@ -166,7 +166,7 @@ def paused(desk: Desk) -> Leg:
 
 def test_reinvite_is_sent_in_the_dialog(desk: Desk) -> None:
     leg = paused(desk)
-    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    desk.srs.ask(CALL, desk.recording.stream, leg)
     assert desk.requests() == [("INVITE", UDP, "sip:127.0.0.1:9;transport=udp")]
     assert desk.recording.events() == []
 
@@ -178,11 +178,23 @@ def test_reinvite_that_cannot_be_sent_has_no_answer(desk: Desk, why: str) -> Non
         desk.ksr.returns["tm.t_uac_send"] = -1
     else:
         desk.known = None
-    desk.srs.reinvite(CALL, desk.recording.stream, leg)
+    desk.srs.ask(CALL, desk.recording.stream, leg)
     challenge = e.Challenge(cseq=leg.cseq)
     refused = e.SrsRefused(attempt=1, status=408, reason=why, challenge=challenge, is_timeout=True)
     assert desk.recording.events() == [refused]
     assert desk.recording.leg().refused == ("1", "2")
+
+
+def test_ack_with_sdp_moves_the_media_and_is_not_answered(desk: Desk) -> None:
+    desk.recording.record(NOW_MS)
+    offer = replace(request(desk, "INVITE"), content_type="", body="")
+    desk.srs.take_request(offer, NOW_MS)
+    moved = answer_sdp(5000, 5002)
+    ack = replace(offer, method="ACK", content_type="application/sdp", body=moved)
+    for each in (ack, replace(ack, cseq=offer.cseq + 1), replace(ack, body="", content_type="")):
+        desk.srs.take_request(each, NOW_MS)
+    events = [event for event in desk.recording.events() if isinstance(event, e.SrsReanswered)]
+    assert events == [e.SrsReanswered(sdp=moved)]
 
 
 def test_bye_that_cannot_be_sent_counts_as_answered(desk: Desk) -> None:
@@ -240,7 +252,7 @@ def test_dialog_that_nobody_wants_is_hung_up(desk: Desk) -> None:
     late = replace(answered(2), remote_target=UDP, route_set=())
     desk.srs.drop_late(desk.recording.stream, desk.recording.leg(), late)
     desk.srs.drop_stranger("SR0-1-1", late)
-    assert [method for method, _, _ in desk.requests()] == ["BYE", "BYE"]
+    assert [method for method, _, _ in desk.requests()] == ["ACK", "BYE"] * 2
     call_ids = [header_of(headers, "Call-ID") for headers in desk.sent("BYE")]
     assert call_ids == [f"{desk.recording.sid}-1-2", "SR0-1-1"]
 

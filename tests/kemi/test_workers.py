@@ -145,3 +145,16 @@ def test_probe_that_timed_out_is_told(ksr: StrictKsr, workers: Worker, mailbox: 
     workers.timed_out()
     (reply,) = mail(mailbox)
     assert (reply.status, reply.is_timeout) == (408, True)
+
+
+# Requests of the SRS that nobody answers
+
+
+def test_cancel_of_what_is_answered_gets_200_and_any_other_481(
+    ksr: StrictKsr, workers: Worker
+) -> None:
+    ksr.variables |= {"$ci": LEG, "$rm": "CANCEL"}
+    for known in (1, -1):
+        ksr.returns["tm.t_check_trans"] = known
+        workers.requested()
+    assert [call[0] for call in ksr.named("sl.sl_send_reply")] == [200, 481]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from siprec import events as e
 from siprec.leg_end import FLOW_FAILED
-from siprec.model import Side
+from siprec.model import Picture, Side
 from tests.siprec.streams import (
     ANSWER_SDP,
     CALL_KEY_OFFERED,
@@ -34,6 +34,12 @@ SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
         *(refused(status, cseq=2) for status in (408, FLOW_FAILED, 481, 488, 491)),
     ),
     e.SrsUnreachable: tuple(e.SrsUnreachable(attempt=n, text="a") for n in (1, 2)),
+    e.SrsRefreshed: tuple(e.SrsRefreshed(interval_s=90, is_ours=ours) for ours in (True, False)),
+    e.SnapshotRequested: (e.SnapshotRequested(),),
+    e.Pictured: tuple(
+        e.Pictured(picture=picture)
+        for picture in (Picture(quiet=("1",)), Picture(revision=1, formers=1))
+    ),
     e.SrsReanswered: tuple(e.SrsReanswered(sdp=sdp) for sdp in (answer_sdp(1, 2), "garbage")),
     e.SrsHungUp: (e.SrsHungUp(), e.SrsHungUp(reason="SIP;cause=503", is_error=True)),
     e.SrsByeAnswered: (

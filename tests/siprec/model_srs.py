@@ -7,9 +7,13 @@ from dataclasses import replace
 from siprec import events as e
 from siprec.inbox import SrsRequested
 from siprec.leg_end import FLOW_FAILED, FLOW_TRIES
-from siprec.model import Leg
+from siprec.model import Ask, Leg, Picture
 from tests.siprec.model_rtpengine import Reply
 from tests.siprec.streams import ANSWER_SDP, answer_sdp, answer_to, answered, refused
+
+_TIMERS = ("", "90;refresher=uac", "90;refresher=uas", "90", "soon")
+# What a request of ours may be refused with. The first three are lost, with their answers or not.
+_REFUSALS = (408, 408, 408, 488, 491, 481, 401, FLOW_FAILED, 500, 405, 422, 503)
 
 # Leg, attempt, tag of the SRS.
 Dialog = tuple[int, int, str]
@@ -23,7 +27,8 @@ def dialog_of(leg: Leg) -> Dialog:
 class ModelSrs:
     """All SRSs. What they answer goes to `replies`.
 
-    `silent` is what the SRS of a dialog took for inactive when we said so, by label.
+    `silent` is what the SRS of a dialog took for inactive when we said so, by label, and
+    `knows` what it knows of the call.
     """
 
     def __init__(
@@ -32,6 +37,7 @@ class ModelSrs:
         self.choose = choose
         self.dialogs: set[Dialog] = set()
         self.silent: dict[Dialog, set[str]] = {}
+        self.knows: dict[Dialog, Picture | None] = {}
         self._has_digest = has_digest
         self._replies = replies
         self._open_reinvites: dict[Dialog, int] = {}
@@ -48,7 +54,7 @@ class ModelSrs:
         return bool(leg.to_tag) and dialog_of(leg) in self.dialogs
 
     def make_offer(self, leg: Leg) -> SrsRequested:
-        """Write a re-INVITE or UPDATE: the SRS moves its media, or holds it."""
+        """Write a re-INVITE or UPDATE: the SRS moves its media, holds it, or refreshes."""
         ports = [5000 + 4 * self.choose("port", 3) + 2 * n for n in range(2)]
         directions = [("recvonly", "inactive")[self.choose("direction", 2)] for _ in range(2)]
         return SrsRequested(
@@ -61,6 +67,8 @@ class ModelSrs:
             from_tag=leg.to_tag,
             to_tag=leg.from_tag,
             cseq=leg.remote_cseq + 1,
+            supported="timer",
+            session_expires=_TIMERS[self.choose("timer", len(_TIMERS))],
             content_type="application/sdp",
             body=answer_sdp(*ports, directions=directions),
         )
@@ -68,7 +76,7 @@ class ModelSrs:
     def invite(self, leg: Leg) -> None:
         """Take an INVITE."""
         attempt = leg.attempt
-        match self.choose("invite", 11):
+        match self.choose("invite", 12):
             case 0 | 1 | 2:
                 self._accept(leg, ANSWER_SDP)
             case 3:
@@ -85,6 +93,8 @@ class ModelSrs:
                 self._reply(leg, refused(FLOW_FAILED, attempt=attempt))
             case 9:
                 self._reply(leg, refused(400, attempt=attempt))
+            case 10:
+                self._reply(leg, replace(refused(422, attempt=attempt), min_se_s=900))
             case _:
                 # It does not answer.
                 pass
@@ -93,33 +103,49 @@ class ModelSrs:
         """Answer 2xx; an INVITE that comes twice makes two dialogs, as behind a forking proxy."""
         self._accepted += 1
         tag = f"srs{self._accepted}"
-        self.dialogs.add((leg.number, leg.attempt, tag))
-        self._reply(leg, answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=tag))
+        dialog = (leg.number, leg.attempt, tag)
+        self.dialogs.add(dialog)
+        self.knows[dialog] = leg.told
+        ok = answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=tag)
+        self._reply(leg, replace(ok, session_expires=self._timer()))
 
-    def take_reinvite(self, leg: Leg) -> None:
-        """Take a re-INVITE of ours. tm sees to it that there always is an end to it."""
+    def _timer(self) -> str:
+        return _TIMERS[self.choose("timer", len(_TIMERS))]
+
+    def take_request(self, leg: Leg) -> None:
+        """Take a re-INVITE or UPDATE of ours. tm sees to it that there always is an end to it."""
         dialog, asked, offer = dialog_of(leg), leg.asked, leg.offer
         # One that was carried out twice.
         if asked is None or offer is None or self._open_reinvites.get(dialog) == asked.cseq:
             return
-        assert dialog not in self._open_reinvites, "two re-INVITEs at a time"
+        assert dialog not in self._open_reinvites, "two requests at a time"
         self._open_reinvites[dialog] = asked.cseq
         if dialog not in self.dialogs:
             self._end_reinvite(leg, refused(481, attempt=leg.attempt, cseq=asked.cseq))
             return
-        choice = self.choose("re-INVITE", 12)
+        choice = self.choose("re-INVITE", 3 + len(_REFUSALS))
         if choice in (0, 1, 2, 3, 4):
             # The last two: its answer, or all of it, is lost.
-            self.silent[dialog] = set(asked.muted)
-        sdp = (answer_to(offer), None, "garbage")[choice] if choice < 3 else None
+            self._note(dialog, asked)
         if choice < 3:
+            sdp = None if asked.by_update else (answer_to(offer), None, "garbage")[choice]
             ok = answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=leg.to_tag)
-            self._end_reinvite(leg, replace(ok, cseq=asked.cseq))
+            self._end_reinvite(leg, replace(ok, cseq=asked.cseq, session_expires=self._timer()))
             return
-        status = (408, 408, 408, 488, 491, 481, 401, FLOW_FAILED, 500)[choice - 3]
+        status = _REFUSALS[choice - 3]
         if status == 481:
             self.dialogs.discard(dialog)
-        self._end_reinvite(leg, refused(status, attempt=leg.attempt, cseq=asked.cseq))
+        said = refused(status, attempt=leg.attempt, cseq=asked.cseq)
+        more = {422: {"min_se_s": 900}, 503: {"retry_after_s": 5}}.get(status, {})
+        self._end_reinvite(leg, replace(said, **more))  # type: ignore[arg-type]
+
+    def _note(self, dialog: Dialog, asked: Ask) -> None:
+        """Do what is asked. A partial document needs one before that it follows from."""
+        if not asked.by_update:
+            self.silent[dialog] = set(asked.muted)
+        if asked.picture is not None:
+            assert asked.is_full or self.knows.get(dialog) is not None
+            self.knows[dialog] = asked.picture
 
     def _end_reinvite(self, leg: Leg, event: e.SrsAnswered | e.SrsRefused) -> None:
         dialog = dialog_of(leg)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from siprec import events as e
-from siprec.model import Leg, Plan, Stream, StreamState
+from siprec.model import Leg, Picture, Plan, Stream, StreamState
 from siprec.sids import parse_leg_call_id
 from siprec.srs_dialog import answer_request
 from siprec.step import RUNNING, step
@@ -30,9 +30,11 @@ Choose = Callable[[str, int], int]
 _WAITING = tuple(state for state in RUNNING if state is not StreamState.RECORDING)
 
 
-def _is_busy(leg: Leg) -> bool:
+def _is_busy(leg: Leg, picture: Picture) -> bool:
     is_waiting = leg.asked is not None or leg.retry_ms is not None or leg.is_gating
-    return leg.state in _WAITING or (leg.state is StreamState.RECORDING and is_waiting)
+    is_outdated = picture not in (leg.told, leg.untold)
+    is_busy = leg.state is StreamState.RECORDING and (is_waiting or is_outdated)
+    return leg.state in _WAITING or is_busy
 
 
 def _is_refused_bye(event: e.LegEvent) -> bool:
@@ -116,8 +118,24 @@ class ModelWorld:
         self.stream = replace(self.stream, legs=legs)
         if answer.status == 200:
             self.srs.silent[dialog_of(leg)] = set(leg.muted)
-        if answer.event is not None:
-            self.happen(e.LegHappened(leg=leg.number, event=answer.event))
+        for event in answer.events:
+            self.happen(e.LegHappened(leg=leg.number, event=event))
+
+    def srs_asks(self) -> None:
+        """Let an SRS ask for a snapshot."""
+        leg = self._any_leg()
+        if leg is not None and self.srs.has(leg):
+            self.happen(e.LegHappened(leg=leg.number, event=e.SnapshotRequested()))
+
+    def call_changes(self) -> None:
+        """Let the call be held, or taken off hold, or another party come."""
+        before = self.stream.picture
+        if self._choose("change", 2):
+            quiet = (("1",), ("2",), ("1", "2"), ())[self._choose("quiet", 4)]
+            picture = replace(before, quiet=quiet)
+        else:
+            picture = replace(before, revision=before.revision + 1, formers=before.formers + 1)
+        self.happen(e.Pictured(picture=picture))
 
     def srs_seems_dead(self) -> None:
         """Let health checks say that the SRS of a leg is dead."""
@@ -163,7 +181,7 @@ class ModelWorld:
         for _ in range(PATIENCE):
             while self._replies:
                 self.reply()
-            if not any(_is_busy(leg) for leg in self.stream.legs):
+            if not any(_is_busy(leg, self.stream.picture) for leg in self.stream.legs):
                 return
             self.pass_deadline()
 
@@ -249,8 +267,8 @@ class ModelWorld:
                 self._answer("release", leg, (e.ForkReleased(),), tag)
             case e.SendInvite():
                 self.srs.invite(leg)
-            case e.SendReinvite():
-                self.srs.take_reinvite(leg)
+            case e.SendAsked():
+                self.srs.take_request(leg)
             case e.SendCancel(call_id=call_id):
                 named = parse_leg_call_id(call_id)
                 if named is not None and named[1:] not in {up[:2] for up in self.srs.dialogs}:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siprec import events as e
-from siprec.model import Leg, Plan, Stream, StreamState, Track
+from siprec.model import Leg, MetadataBy, OnHold, Plan, Stream, StreamState, Track
 from siprec.step import HISTORY, RUNNING, step
 from tests.siprec.leg_samples import ANY_EVENT
 from tests.siprec.model_srs import dialog_of
@@ -27,6 +27,9 @@ PLANS = st.builds(
     check_ms=st.sampled_from((0, 30_000)),
     has_digest=st.booleans(),
     end_call_ms=st.sampled_from((None, 1_000, 20_000)),
+    hold=st.sampled_from(OnHold),
+    metadata_by=st.sampled_from(MetadataBy),
+    session_s=st.sampled_from((0, 600)),
 )
 SEVERAL = st.builds(replace, PLANS, srs=st.integers(2, 3).map(lambda n: SRSS[:n]))
 
@@ -37,11 +40,13 @@ def records(leg: Leg) -> bool:
 
 
 def check_leg(leg: Leg, plan: Plan) -> None:
-    is_asking = leg.asked is not None or leg.retry_ms is not None
-    waits = not leg.state.is_final and (
-        leg.state is not S.RECORDING or plan.check_ms > 0 or is_asking
-    )
-    assert (leg.deadline_ms is not None) == waits
+    if leg.state is S.RECORDING:
+        dues = (leg.asked, leg.retry_ms, leg.options_ms, leg.timer and leg.timer.expires_ms)
+        if any(due is not None for due in dues):
+            assert leg.deadline_ms is not None
+        assert (leg.options_ms is not None) == (plan.check_ms > 0)
+    else:
+        assert (leg.deadline_ms is not None) == (not leg.state.is_final)
     assert (leg.ended_ms is not None) == leg.state.is_final
     assert (leg.error_code is not None) == (leg.error_text is not None)
     assert leg.error_code is None or leg.state in (S.STOPPING, S.FAILED)
@@ -108,6 +113,9 @@ def moves_of(world: ModelWorld) -> dict[str, Callable[[], None]]:
         "crash at a stop": lambda: world.crash(e.Stopped()),
         "reoffer": lambda: world.happen(e.CallReoffered()),
         "re-INVITE of the SRS": world.srs_reinvites,
+        "snapshot asked for": world.srs_asks,
+        "change of the call": world.call_changes,
+        "another change of the call": world.call_changes,
         "pause": lambda: world.happen(e.Paused(sides=BOTH)),
         "pause one": lambda: world.happen(e.Paused(sides=BOTH[:1])),
         "resume": lambda: world.happen(e.Resumed(sides=BOTH)),
@@ -189,7 +197,10 @@ def test_call_is_ended_once_and_only_where_it_must_be_recorded(
 def test_stream_comes_to_what_was_wished_last(
     data: st.DataObject, plan: Plan, is_about_pauses: bool
 ) -> None:
-    about = ("reply", "pause", "resume", "crash", "takeover", "deadline", "re-INVITE", "reoffer")
+    about = (
+        *("reply", "pause", "resume", "crash", "takeover", "deadline", "re-INVITE", "reoffer"),
+        *("change", "asked"),
+    )
     without_stop = [name for name in MOVES if "stop" not in name]
     about_pauses = [name for name in without_stop if any(word in name for word in about)]
     world = live(data, plan, about_pauses if is_about_pauses else without_stop)
@@ -197,9 +208,16 @@ def test_stream_comes_to_what_was_wished_last(
     check(world.stream)
     check_media(world)
     paused = {side.label for side in world.stream.paused}
+    picture = world.stream.picture
+    if plan.hold is OnHold.INACTIVE:
+        paused |= {*picture.quiet}
     for leg in world.stream.legs:
         if leg.state is not S.RECORDING:
             continue
+        if leg.untold is None:
+            assert leg.told == picture
+            if world.srs.has(leg):
+                assert world.srs.knows[dialog_of(leg)] == picture
         assert (leg.asked, leg.retry_ms, leg.is_gating) == (None, None, False)
         flows = world.flowing.get(leg.fork_tag, frozenset())
         assert not flows & paused

@@ -9,8 +9,9 @@ from siprec import inbox as i
 from siprec import plans
 from siprec import recorder as r
 from siprec.changes import Changes
+from siprec.leg_dialog import UPDATE_GAP_MS
 from siprec.live_orders import NO_SUCH_STREAM
-from siprec.model import AlertLevel, StreamOrder, StreamState, Track
+from siprec.model import AlertLevel, Party, Picture, Side, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
 from tests.siprec.recorders import (
     LIMITS,
@@ -31,6 +32,7 @@ from tests.siprec.recorders import (
 from tests.siprec.streams import ACCOUNT_SID, FORK_OFFERED, NOW_MS, refused
 
 BOTH, ONE = Track.BOTH, Track.INBOUND
+SOON_MS = NOW_MS + UPDATE_GAP_MS
 
 
 # Starting
@@ -205,6 +207,38 @@ def test_call_changed_replays_the_answers_of_streams_that_record() -> None:
     recorder.apply(SHARD, i.CallChanged(call_sid="CA0", at_ms=1), choose_default, NOW_MS)
     commands = [(o.stream_sid, o.command) for o in recorder.take_changes().commands]
     assert commands == [(make_stream_sid(call.sid, 1), e.AnswerFork())]
+
+
+def test_call_changed_is_kept_and_told_to_streams_that_record() -> None:
+    recorder = make_recorder()
+    call = answer(recorder, StreamOrder())
+    record(recorder, call)
+    recorder.take_changes()
+    held = i.CallChanged(call_sid=call.sid, at_ms=1, quiet=(Side.CALLER,))
+    recorder.apply(SHARD, held, choose_default, SOON_MS)
+    changes = recorder.take_changes()
+    assert changes.calls[call.sid].call.quiet == (Side.CALLER,)
+    assert [type(o.command) for o in changes.commands] == [e.AnswerFork, e.SendAsked]
+    recorder.apply(SHARD, held, choose_default, SOON_MS)
+    assert not recorder.take_changes().calls
+
+
+def test_identity_that_changes_touches_no_media() -> None:
+    recorder = make_recorder()
+    call = answer(recorder, StreamOrder())
+    record(recorder, call)
+    recorder.take_changes()
+    carol = i.CallChanged(call_sid=call.sid, at_ms=1, callee=Party(uri="sip:c@h"), has_sdp=False)
+    recorder.apply(SHARD, carol, choose_default, SOON_MS)
+    assert [type(o.command) for o in recorder.take_changes().commands] == [e.SendAsked]
+    assert stream_of(recorder, call).picture == Picture(revision=1, formers=1)
+
+
+def test_stream_of_a_call_that_changed_before_begins_with_it() -> None:
+    recorder = make_recorder()
+    call = answer(recorder, call=replace(make_call(), quiet=(Side.CALLEE,)))
+    start(recorder, call, StreamOrder())
+    assert stream_of(recorder, call).picture == Picture(quiet=("2",))
 
 
 def test_reports_dropped_is_an_alert() -> None:

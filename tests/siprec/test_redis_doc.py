@@ -21,10 +21,12 @@ from siprec.model import (
     Moment,
     Number,
     Party,
+    Picture,
     Plan,
     Srs,
     Stream,
     StreamOrder,
+    Timer,
 )
 from siprec.record import SECRET
 from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
@@ -36,7 +38,7 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Former, Kinship, Stream, StreamOrder, Plan, Leg, Ask, Moment),
+    *(Call, Party, Former, Kinship, Picture, Timer, Stream, StreamOrder, Plan, Leg, Ask, Moment),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )

@@ -5,9 +5,18 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.errors import SdpError
 from siprec.inbox import SrsReplied, SrsRequested
-from siprec.model import StreamState
-from siprec.srs_dialog import ALLOW, answer_request, event_of, tells_error
+from siprec.model import Stream, StreamState, Timer
+from siprec.sdp import check_answer, parse
+from siprec.srs_dialog import (
+    ALLOW,
+    Answer,
+    answer_request,
+    event_of,
+    event_of_ack,
+    tells_error,
+)
 from tests.siprec.pauses import asked, directions, leg_of, paused, version
 from tests.siprec.streams import OFFER, STREAM_SID, answer_sdp, stream_in
 
@@ -148,7 +157,7 @@ def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
     request = replace(REQUEST, method="BYE", reason="SIP;cause=503")
     answer = answer_request(stream_in(state), request)
     assert answer.status == 200
-    assert answer.event == e.SrsHungUp(reason="SIP;cause=503", is_error=True)
+    assert answer.events == (e.SrsHungUp(reason="SIP;cause=503", is_error=True),)
     assert answer.leg is not None
     assert answer.leg.remote_cseq == 7
 
@@ -184,7 +193,7 @@ def test_bye_is_answered_200_and_ends_the_dialog(state: StreamState) -> None:
 def test_bye_tells_an_error_by_its_reason(reason: str, is_error: bool) -> None:
     assert tells_error(reason) is is_error
     answer = answer_request(RECORDING, replace(REQUEST, method="BYE", reason=reason))
-    assert answer.event == e.SrsHungUp(reason=reason, is_error=is_error)
+    assert answer.events == (e.SrsHungUp(reason=reason, is_error=is_error),)
 
 
 def test_request_is_for_the_leg_that_its_call_id_names() -> None:
@@ -197,7 +206,7 @@ def test_request_is_for_the_leg_that_its_call_id_names() -> None:
 @pytest.mark.parametrize(("method", "has_allow"), [("OPTIONS", True), ("INFO", False)])
 def test_options_and_info_are_answered_200(method: str, has_allow: bool) -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method=method))
-    assert (answer.status, answer.event) == (200, None)
+    assert (answer.status, answer.events) == (200, ())
     assert ("Allow" in answer.headers) is has_allow
 
 
@@ -242,7 +251,7 @@ def test_request_that_is_not_newer_is_answered_500(cseq: int) -> None:
 @pytest.mark.parametrize(("method", "sdp"), [("INVITE", OFFER.sdp), ("UPDATE", "")])
 def test_refresh_without_sdp_is_answered_with_what_was_offered(method: str, sdp: str) -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method=method))
-    assert (answer.status, answer.sdp, answer.event) == (200, sdp, None)
+    assert (answer.status, answer.sdp, answer.events) == (200, sdp, ())
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
@@ -255,7 +264,7 @@ def test_refresh_with_the_same_media_changes_nothing_but_the_target(method: str)
         contact="<sip:moved.example>",
     )
     answer = answer_request(RECORDING, request)
-    assert (answer.status, answer.sdp, answer.event) == (200, OFFER.sdp, None)
+    assert (answer.status, answer.sdp, answer.events) == (200, OFFER.sdp, ())
     assert answer.leg is not None
     assert answer.leg.remote_target == "sip:moved.example"
 
@@ -264,7 +273,7 @@ def test_reinvite_that_moves_the_media_gives_rtpengine_a_new_answer() -> None:
     moved = answer_sdp(5000, 5002)
     request = replace(REQUEST, method="INVITE", content_type=SDP, body=moved)
     answer = answer_request(RECORDING, request)
-    assert answer.event == e.SrsReanswered(sdp=moved)
+    assert answer.events == (e.SrsReanswered(sdp=moved),)
     assert answer.leg is not None
     assert answer.leg.remote_target == LEG.remote_target
 
@@ -302,7 +311,7 @@ def test_offer_that_crosses_our_reinvite_is_answered_491(
 ) -> None:
     stream = asked().stream
     answer = answer_request(stream, replace(REQUEST, method=method, body=body, content_type=SDP))
-    assert (answer.status, answer.sdp, answer.event) == (status, "", None)
+    assert (answer.status, answer.sdp, answer.events) == (status, "", ())
     assert answer.leg == replace(leg_of(stream), remote_cseq=REQUEST.cseq)
 
 
@@ -328,3 +337,134 @@ def test_reinvite_that_takes_nothing_is_answered_inactive_and_sendonly_when_it_d
     again = answer_request(noted, later)
     assert again.leg is not None
     assert (directions(again.leg), version(again.leg)) == (["sendonly", "sendonly"], 3)
+
+
+# Offers of more, or less, than there is
+
+
+def offer(stream: Stream, body: str, **more: object) -> Answer:
+    """Let the SRS re-INVITE with an offer."""
+    request = replace(REQUEST, method="INVITE", content_type=SDP, body=body, **more)  # type: ignore[arg-type]
+    return answer_request(stream, request)
+
+
+def ports(sdp: str) -> list[int]:
+    return [media.port for media in parse(sdp).media]
+
+
+def after(answer: Answer) -> Stream:
+    """Give the stream with what an answer noted."""
+    assert answer.leg is not None
+    return replace(RECORDING, legs=(answer.leg,))
+
+
+EXTRA = "m=video 9000 RTP/AVP 99 100\r\nc=IN IP4 192.0.2.9\r\na=sendrecv\r\n"
+
+
+def test_m_line_that_the_srs_would_add_is_refused_and_stays() -> None:
+    answer = offer(RECORDING, answer_sdp(4000, 4002) + EXTRA)
+    assert (answer.status, answer.events) == (200, ())
+    assert ports(answer.sdp) == [30150, 30136, 0]
+    assert "m=video 0 RTP/AVP 99 100" in answer.sdp
+    stream = after(answer)
+    assert version(leg_of(stream)) == 2
+    again = offer(stream, answer_sdp(4000, 4002) + EXTRA, cseq=8)
+    assert again.sdp == answer.sdp
+    # An offer of ours has it as well, and the answer to that.
+    leg = leg_of(stream)
+    assert leg.offer is not None
+    checked = check_answer(leg.offer, answer_sdp(4000, 4002) + EXTRA.replace("9000", "0"))
+    assert checked.accepted == ("1", "2")
+    with pytest.raises(SdpError, match="takes an m-line that was refused"):
+        check_answer(leg.offer, answer_sdp(4000, 4002) + EXTRA)
+
+
+def test_m_line_that_the_srs_ends_has_port_0_until_it_wants_it_again() -> None:
+    ended = answer_sdp(4000, 4002).replace("m=audio 4000", "m=audio 0")
+    answer = offer(RECORDING, ended)
+    assert ports(answer.sdp) == [0, 30136]
+    assert directions(leg_of(after(answer))) == ["inactive", "sendonly"]
+    assert answer.events == (e.SrsReanswered(sdp=ended),)
+    assert leg_of(after(answer)).dropped == ("1",)
+    back = offer(after(answer), answer_sdp(4000, 4002), cseq=8)
+    assert ports(back.sdp) == [30150, 30136]
+    assert leg_of(after(back)).dropped == ()
+
+
+def test_ack_brings_the_answer_to_what_our_200_offered() -> None:
+    stream = after(answer_request(RECORDING, replace(REQUEST, method="INVITE")))
+    moved = answer_sdp(5000, 5002)
+    ack = replace(REQUEST, method="ACK", content_type=SDP, body=moved)
+    assert event_of_ack(stream, ack) == (1, e.SrsReanswered(sdp=moved))
+    for other in (replace(ack, cseq=8), replace(ack, content_type="text/plain")):
+        assert event_of_ack(stream, other) is None
+    assert event_of_ack(None, ack) is None
+
+
+# Session timers
+
+
+TIMED = replace(RECORDING, legs=(replace(LEG, timer=Timer(interval_s=600, is_ours=True)),))
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize(
+    ("stream", "asked_for", "supported", "answered", "is_ours"),
+    [
+        (RECORDING, "120;refresher=uac", "timer", "120;refresher=uac", False),
+        (RECORDING, "120;refresher=uas", "timer", "120;refresher=uas", True),
+        (RECORDING, "120", "100rel, Timer", "120;refresher=uac", False),
+        (RECORDING, "120", "", "120;refresher=uas", True),
+        (TIMED, "", "timer", "600;refresher=uas", True),
+        (TIMED, "", "", "", None),
+        (RECORDING, "", "timer", "", None),
+    ],
+)
+def test_request_of_the_srs_agrees_on_a_timer(
+    method: str,
+    stream: Stream,
+    asked_for: str,
+    supported: str,
+    answered: str,
+    is_ours: bool | None,
+) -> None:
+    request = replace(REQUEST, method=method, session_expires=asked_for, supported=supported)
+    answer = answer_request(stream, request)
+    assert answer.status == 200
+    assert answer.headers.get("Session-Expires", "") == answered
+    assert ("Require" in answer.headers) == answered.endswith("uac")
+    interval_s = int(answered.partition(";")[0] or 0)
+    expected = () if is_ours is None else (e.SrsRefreshed(interval_s=interval_s, is_ours=is_ours),)
+    assert answer.events == expected
+
+
+def test_timer_that_is_too_small_is_answered_422() -> None:
+    answer = answer_request(RECORDING, replace(REQUEST, method="UPDATE", session_expires="89"))
+    assert (answer.status, answer.headers, answer.events) == (422, {"Min-SE": "90"}, ())
+
+
+# Snapshots
+
+SNAPSHOT = '<requestsnapshot xmlns="urn:ietf:params:xml:ns:recording:1"/>'
+
+
+@pytest.mark.parametrize("kind", ["application/rs-metadata+xml", "application/rs-metadata"])
+@pytest.mark.parametrize("stream", [RECORDING, asked().stream], ids=["", "while we ask"])
+def test_snapshot_request_is_answered_200_and_given(kind: str, stream: Stream) -> None:
+    request = replace(REQUEST, method="UPDATE", content_type=kind, body=SNAPSHOT)
+    answer = answer_request(stream, request)
+    assert (answer.status, answer.sdp, answer.events) == (200, "", (e.SnapshotRequested(),))
+
+
+# Replies to what is new
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_reply_tells_its_timer_and_when_to_come_back(method: str) -> None:
+    reply = replace(REPLY, method=method, session_expires="90;refresher=uas")
+    answered = event_of(reply)
+    assert isinstance(answered, e.SrsAnswered)
+    assert answered.session_expires == "90;refresher=uas"
+    refused = event_of(replace(reply, status=422, min_se="900", retry_after="5 (busy)"))
+    assert isinstance(refused, e.SrsRefused)
+    assert (refused.min_se_s, refused.retry_after_s) == (900, 5)

@@ -12,7 +12,7 @@ from siprec.leg_setup import FORK_TRIES
 from siprec.model import Leg, OnSecureCall, StreamState
 from siprec.transitions import TABLE
 from tests.siprec.leg_samples import ALL, ANY_LEG_EVENT, SAMPLES
-from tests.siprec.streams import PLAN, leg_follow, leg_in
+from tests.siprec.streams import LATER_MS, PLAN, leg_follow, leg_in
 
 S = StreamState
 FINAL = (S.STOPPED, S.FAILED)
@@ -21,7 +21,7 @@ STRICT = replace(PLAN, has_digest=True, on_secure_call=OnSecureCall.REFUSE)
 
 def is_sound(leg: Leg) -> bool:
     """Tell whether a leg that waits has a deadline, and one that ended tells when."""
-    is_asking = leg.asked is not None or leg.retry_ms is not None
+    is_asking = leg.asked is not None or leg.retry_ms is not None or leg.timer is not None
     waits = leg.state not in (S.RECORDING, *FINAL) or (leg.state is S.RECORDING and is_asking)
     return (leg.deadline_ms is not None) == waits and (
         (leg.ended_ms is not None) == leg.state.is_final
@@ -30,9 +30,11 @@ def is_sound(leg: Leg) -> bool:
 
 def leg_after(leg: Leg, event: e.LegEvent, muted: tuple[str, ...] = ()) -> LegOutcome:
     # Without checks nothing asks at a deadline while it records.
-    if isinstance(event, e.DeadlinePassed) and leg.deadline_ms is None:
+    if not isinstance(event, e.DeadlinePassed):
+        return leg_follow(leg, [event], plan=STRICT, muted=muted)
+    if leg.deadline_ms is None:
         return LegOutcome(leg)
-    return leg_follow(leg, [event], plan=STRICT, muted=muted)
+    return leg_follow(leg, [event], max(LATER_MS, leg.deadline_ms), plan=STRICT, muted=muted)
 
 
 def test_table_has_a_row_for_every_state_and_a_cell_for_every_event() -> None:
@@ -67,10 +69,11 @@ def test_every_target_in_the_table_is_reached_by_some_events() -> None:
     while todo:
         leg = todo.pop()
         where = (leg.state, leg.attempt, leg.forks, leg.error_code, leg.redirect)
-        what = (leg.bye_done, leg.fork_done, leg.is_gating, leg.asked is None, min(leg.cseq, 3))
-        if (where, what) in known or max(leg.attempt, leg.forks) > FORK_TRIES:
+        ending = (leg.bye_done, leg.fork_done)
+        asking = (leg.is_gating, leg.asked is None, min(leg.cseq, 3), leg.timer is None)
+        if (where, ending, asking) in known or max(leg.attempt, leg.forks) > FORK_TRIES:
             continue
-        known.add((where, what))
+        known.add((where, ending, asking))
         for event in ALL:
             after = leg_after(leg, event, muted=("1",)).leg
             seen.add((leg.state, type(event), after.state))

@@ -334,8 +334,8 @@ class Controller:
                 self._forks.release(file.call, stream_sid, number, fork_tag)
             case e.SendInvite():
                 self._srs.invite(file.call, stream, leg)
-            case e.SendReinvite():
-                self._srs.reinvite(file.call, stream, leg)
+            case e.SendAsked():
+                self._srs.ask(file.call, stream, leg)
             case e.SendCancel(call_id=call_id, cseq=cseq):
                 self._srs.cancel(call_id, cseq)
             case e.SendBye():

@@ -1,25 +1,25 @@
-"""The requests to an SRS: INVITE with SDP and metadata, BYE with the final metadata, OPTIONS.
+"""The requests to an SRS: INVITE and UPDATE with SDP and metadata, BYE with the last, OPTIONS.
 
 RFC 7866 §6.1 (Contact with `+sip.src`, Require), §9.1 (multipart with metadata).
 """
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
 from siprec.leg_target import target_of
-from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final
+from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final, partial
 from siprec.model import Call, Connector, Leg, ParametersIn, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
+from siprec.session_timer import SessionExpires
 from siprec.sip_uri import SipUri
 from siprec.srs_dialog import ACCEPT, ALLOW
 from siprec.srs_uri import SrsUri
 from siprec_kemi.src.addresses import Address
 
 USER = "siprec"
-SESSION_EXPIRES_S = 1800
 # An SRS that says nothing at all is given up sooner than one that rings.
 SILENCE_MS = 5_000
 BYE_MS = 4_000
@@ -78,42 +78,26 @@ def labels_of(track: Track) -> dict[Side, str]:
 def invite(
     call: Call, stream: Stream, leg: Leg, connector: Connector, hop: Hop, now_ms: int
 ) -> Outgoing:
-    """Write the INVITE of the leg's attempt, or a re-INVITE in its dialog. It has an offer."""
+    """Write the INVITE of the leg's attempt, or the re-INVITE that is asked. It has an offer."""
     order = stream.order
     is_first = not leg.to_tag
-    in_metadata = connector.parameters is not ParametersIn.HEADERS
     in_headers = connector.parameters is not ParametersIn.METADATA
-    metadata = complete(
-        call,
-        stream,
-        labels_of(order.track),
-        order.parameters if in_metadata else (),
-        now_ms,
-        () if leg.asked is None else leg.asked.muted,
-    )
     sdp = leg.offer.sdp if leg.offer is not None else ""
+    metadata = _metadata(call, stream, leg, connector, now_ms)
     boundary = f"siprec-{stream.sid}-{leg.number}-{leg.attempt}"
-    body = compose(
-        (
-            Part(content_type="application/sdp", body=sdp.encode()),
-            Part(
-                content_type=connector.metadata_type.value,
-                disposition=DISPOSITION,
-                body=metadata,
-            ),
-        ),
-        boundary,
-    ).decode()
+    content_type, body = "application/sdp", sdp
+    if metadata is not None:
+        content_type = mixed_type(boundary)
+        body = _with_metadata(sdp, metadata, connector, boundary)
     uri = leg.remote_target or str(target_of(leg).wire)
     headers = [
         *_dialog_headers(leg, "INVITE", hop),
         *_routes(leg, hop),
         "Require: siprec",
-        "Supported: timer",
+        *_timer_headers(stream, leg),
         f"Accept: {ACCEPT}",
         f"Allow: {ALLOW}",
-        f"Session-Expires: {SESSION_EXPIRES_S};refresher=uas",
-        f"Content-Type: {mixed_type(boundary)}",
+        f"Content-Type: {content_type}",
     ]
     own = [*connector.headers, *_credentials(leg, connector, "INVITE", uri, body)]
     # What the operator says about a recorder stands above what a call says.
@@ -136,12 +120,63 @@ def invite(
     )
 
 
+def _with_metadata(sdp: str, metadata: bytes, connector: Connector, boundary: str) -> str:
+    parts = (
+        Part(content_type="application/sdp", body=sdp.encode()),
+        Part(content_type=connector.metadata_type.value, disposition=DISPOSITION, body=metadata),
+    )
+    return compose(parts, boundary).decode()
+
+
+def update(
+    call: Call, stream: Stream, leg: Leg, connector: Connector, hop: Hop, now_ms: int
+) -> Outgoing:
+    """Write the UPDATE that is asked: metadata alone, or nothing when it only refreshes."""
+    metadata = _metadata(call, stream, leg, connector, now_ms)
+    extra = [*_timer_headers(stream, leg), f"Accept: {ACCEPT}", f"Allow: {ALLOW}"]
+    if metadata is not None:
+        extra.append(f"Content-Type: {connector.metadata_type.value}")
+        extra.append(f"Content-Disposition: {DISPOSITION}")
+    return _in_dialog("UPDATE", leg, connector, hop, extra, (metadata or b"").decode())
+
+
+def _metadata(
+    call: Call, stream: Stream, leg: Leg, connector: Connector, now_ms: int
+) -> bytes | None:
+    """Write what the SRS is told now: all, what has changed, or None when that is nothing."""
+    asked, order = leg.asked, stream.order
+    labels = labels_of(order.track)
+    if asked is not None and asked.picture is None:
+        return None
+    quiet = () if asked is None or asked.picture is None else asked.picture.quiet
+    silent = {*stream.picture.quiet} if asked is None else {*asked.muted, *quiet}
+    if asked is None or asked.is_full or leg.told is None:
+        in_metadata = connector.parameters is not ParametersIn.HEADERS
+        parameters = order.parameters if in_metadata else ()
+        return complete(call, stream, labels, parameters, now_ms, silent)
+    return partial(call, stream, labels, leg.told, now_ms, silent)
+
+
+def _timer_headers(stream: Stream, leg: Leg) -> list[str]:
+    """Ask for the session timer (RFC 4028 §7.1); a refresh says who refreshes (§7.4)."""
+    if not stream.plan.session_s:
+        return []
+    interval_s = max(stream.plan.session_s, leg.min_se_s)
+    refresher = ""
+    if leg.timer is not None:
+        interval_s = max(interval_s, leg.timer.interval_s)
+        refresher = "uac" if leg.timer.is_ours else "uas"
+    headers = ["Supported: timer", f"Session-Expires: {SessionExpires(interval_s, refresher)}"]
+    return [*headers, f"Min-SE: {leg.min_se_s}"] if leg.min_se_s else headers
+
+
 def bye(
     call: Call, stream: Stream, leg: Leg, connector: Connector | None, hop: Hop, now_ms: int
 ) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
     labels = labels_of(stream.order.track)
-    metadata = final(call, stream, labels, now_ms, leg.muted).decode()
+    silent = {*leg.muted, *stream.picture.quiet}
+    metadata = final(call, stream, labels, now_ms, silent).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
     headers = [f"Content-Type: {media_type}", f"Content-Disposition: {DISPOSITION}"]
     return _in_dialog("BYE", leg, connector, hop, headers, metadata)
@@ -150,6 +185,15 @@ def bye(
 def options(leg: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
     """Write an OPTIONS in the leg's dialog."""
     return _in_dialog("OPTIONS", leg, connector, hop, [f"Accept: {ACCEPT}"], "")
+
+
+def ack_to_late_answer(late: Leg, connector: Connector | None, hop: Hop) -> Outgoing:
+    """Write the ACK to a 2xx that we no longer want; `late` is its leg, ready for the BYE.
+
+    tm sends one itself, but to a second 2xx, of a forked INVITE, only that of the first
+    (RFC 3261 §13.2.2.4).
+    """
+    return _in_dialog("ACK", replace(late, cseq=late.cseq - 1), connector, hop, [], "")
 
 
 def bye_to_late_answer(late: Leg, connector: Connector | None, hop: Hop) -> Outgoing:

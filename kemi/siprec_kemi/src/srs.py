@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from siprec import events as e
 from siprec.digest import DigestError
@@ -13,7 +14,7 @@ from siprec.model import Call, Connector, Leg, Stream
 from siprec.recorder import Recorder
 from siprec.sids import make_leg_call_id, parse_leg_call_id
 from siprec.sip_uri import parse_uri
-from siprec.srs_dialog import Answer, answer_request
+from siprec.srs_dialog import Answer, answer_request, event_of_ack
 from siprec.srs_uri import SrsUri
 from siprec.store import StoreUnavailable
 from siprec.tls_profile import tls_profile
@@ -75,9 +76,11 @@ class Srs:
 
         self._send(leg, _profile(stream, connector), compose, fail)
 
-    def reinvite(self, call: Call, stream: Stream, leg: Leg) -> None:
-        """Send the re-INVITE that the leg has asked; one that cannot be sent had no answer."""
+    def ask(self, call: Call, stream: Stream, leg: Leg) -> None:
+        """Send the re-INVITE or UPDATE that is asked; one that cannot be sent had no answer."""
         cseq = leg.cseq
+        by_update = leg.asked is not None and leg.asked.by_update
+        write = requests.update if by_update else requests.invite
 
         def fail(why: str, code: int = UNREACHABLE) -> None:
             event = e.SrsRefused(
@@ -96,7 +99,7 @@ class Srs:
         self._send(
             leg,
             _profile(stream, connector),
-            lambda hop: requests.invite(call, stream, leg, connector, hop, now_ms()),
+            lambda hop: write(call, stream, leg, connector, hop, now_ms()),
             fail,
         )
 
@@ -132,25 +135,24 @@ class Srs:
 
     def drop_late(self, stream: Stream, leg: Leg, answer: e.SrsAnswered) -> None:
         """Hang up a dialog that a leg no longer wants."""
+        connector = self._connector_if_known(stream)
         call_id = make_leg_call_id(stream.sid, leg.number, answer.attempt)
         late = requests.late_leg(leg, answer, call_id)
-        connector = self._connector_if_known(stream)
-        self._send(
-            late,
-            _profile(stream, connector),
-            lambda hop: requests.bye_to_late_answer(late, connector, hop),
-            lambda why, code: _not_dropped(call_id, why),
-        )
+        self._hang_up_late(late, connector, _profile(stream, connector))
 
     def drop_stranger(self, call_id: str, answer: e.SrsAnswered) -> None:
         """Hang up a dialog whose stream is forgotten; one over TLS cannot be reached any more."""
         late = requests.late_leg(Leg(srs=answer.remote_target), answer, call_id)
-        self._send(
-            late,
-            "",
-            lambda hop: requests.bye_to_late_answer(late, None, hop),
-            lambda why, code: _not_dropped(call_id, why),
-        )
+        self._hang_up_late(late, None, "")
+
+    def _hang_up_late(self, late: Leg, connector: Connector | None, profile: str) -> None:
+        for write in (requests.ack_to_late_answer, requests.bye_to_late_answer):
+            self._send(
+                late,
+                profile,
+                partial(write, late, connector),
+                lambda why, code: _not_dropped(late.call_id, why),
+            )
 
     def flow_failed(self, reply: SrsReplied, stream: Stream) -> None:
         """Forget a connection over TLS that is gone: the next request opens another."""
@@ -203,11 +205,16 @@ class Srs:
         """Decide on a request; its answer goes out after the save."""
         named = parse_leg_call_id(request.call_id)
         stream = self._recorder.stream(named.stream_sid) if named is not None else None
+        if request.method == "ACK":
+            acknowledged = event_of_ack(stream, request)
+            if stream is not None and acknowledged is not None:
+                self._recorder.happen_to_leg(stream.sid, *acknowledged, at_ms)
+            return
         answer = answer_request(stream, request)
         if stream is not None and answer.leg is not None:
             self._recorder.note_request(stream.sid, answer.leg)
-            if answer.event is not None:
-                self._recorder.happen_to_leg(stream.sid, answer.leg.number, answer.event, at_ms)
+            for event in answer.events:
+                self._recorder.happen_to_leg(stream.sid, answer.leg.number, event, at_ms)
         self._answers.append((request, answer))
 
     def send_answers(self) -> None:
@@ -257,4 +264,4 @@ def _next_target(leg: Leg) -> SrsUri:
 
 
 def _not_dropped(call_id: str, why: str) -> None:
-    ksr.log("warning", f"{call_id} BYE to a late answer not sent: {why}")
+    ksr.log("warning", f"{call_id} ACK and BYE to a late answer not sent: {why}")

@@ -65,10 +65,15 @@ class Workers:
         method = ksr.text("$rm")
         if method == "ACK":
             ksr.is_known_transaction()
+            if ksr.text("$rb"):
+                self._hand_on_ack()
             return
         if method == "CANCEL":
-            # What may be cancelled is answered within milliseconds.
-            ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
+            # What may be cancelled is answered within milliseconds (RFC 3261 §9.2).
+            if ksr.is_known_transaction():
+                ksr.reply_stateless(200, "OK")
+            else:
+                ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
             return
         if ksr.is_repeat_absorbed():
             return
@@ -98,7 +103,17 @@ class Workers:
             ksr.reply(500, "Server Internal Error")
             return
         index, label = suspended
-        request = SrsRequested(
+        if not self._append(shard, self._request(method, index, label)):
+            ksr.resume(index, label, ON_EXPIRED)
+
+    def _hand_on_ack(self) -> None:
+        """Hand on an ACK that brings the answer to an offer of ours; nobody waits for more."""
+        leg = parse_leg_call_id(ksr.text("$ci"))
+        if leg is not None:
+            self._append(shard_of_sid(leg.stream_sid), self._request("ACK", 0, 0))
+
+    def _request(self, method: str, index: int, label: int) -> SrsRequested:
+        return SrsRequested(
             node=self._node,
             boot=boot_id(),
             index=index,
@@ -110,11 +125,11 @@ class Workers:
             cseq=ksr.number("$cs"),
             reason=ksr.header("Reason"),
             contact=ksr.header("Contact"),
+            supported=",".join(ksr.headers("Supported")),
+            session_expires=ksr.header("Session-Expires"),
             content_type=ksr.text("$cT"),
             body=ksr.text("$rb"),
         )
-        if not self._append(shard, request):
-            ksr.resume(index, label, ON_EXPIRED)
 
     def _hand_on(self, reply: SrsReplied) -> None:
         port = probe_port(reply.call_id)
@@ -151,6 +166,9 @@ def _reply(status: int) -> SrsReplied:
         contact=ksr.header("Contact"),
         routes=tuple(ksr.headers("Record-Route")),
         challenges=_challenges() if status in (401, 407) else (),
+        session_expires=ksr.header("Session-Expires"),
+        min_se=ksr.header("Min-SE") if status == 422 else "",
+        retry_after=ksr.header("Retry-After") if status >= 400 else "",
         content_type=ksr.text("$cT"),
         body=ksr.text("$rb"),
     )

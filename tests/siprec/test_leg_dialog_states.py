@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.leg_dialog import ASK_GRACE_MS
 from siprec.leg_end import CANCEL_MS, STOP_MS
-from siprec.leg_pause import ASK_GRACE_MS
 from siprec.leg_setup import CONNECT_MS
 from siprec.model import Leg, Plan, StreamState
 from tests.siprec.failovers import HUNG_UP, PARALLEL, A, B
@@ -54,7 +54,7 @@ def test_pause_before_the_srs_answered_is_silent_from_the_first_packet_on() -> N
         assert kinds(outcome) == ["AnswerFork"]
         assert gate(outcome.stream) == (ALL, True)
         outcome = follow(outcome.stream, path[-1:], LATER_MS)
-        assert (kinds(outcome), outcome.stream.state) == (["SendReinvite"], S.PAUSED)
+        assert (kinds(outcome), outcome.stream.state) == (["SendAsked"], S.PAUSED)
 
 
 def test_pause_while_rtpengine_is_given_the_answer_gives_it_another() -> None:
@@ -119,7 +119,7 @@ def test_wish_while_the_srs_moves_its_media_is_told_after_that() -> None:
     stream = follow(stream, [refuse(stream, 488)], LATER_MS).stream
     moved = e.SrsReanswered(sdp=answer_sdp(4200, 4202))
     stream = follow(stream, [moved, PAUSE], LATER_MS).stream
-    assert kinds(follow(stream, [GATE_SET], LATER_MS)) == ["SendReinvite"]
+    assert kinds(follow(stream, [GATE_SET], LATER_MS)) == ["SendAsked"]
 
 
 # The end
@@ -169,7 +169,7 @@ def test_takeover_sets_the_gate_again_and_sends_no_second_reinvite(
     outcome = follow(stream, [e.OwnerChanged()], LATER_MS)
     assert (kinds(outcome), gate(outcome.stream)) == ([command], (gated, True))
     again = follow(outcome.stream, [GATE_SET], LATER_MS)
-    assert kinds(again) == ([] if leg_of(stream).asked else ["SendReinvite"])
+    assert kinds(again) == ([] if leg_of(stream).asked else ["SendAsked"])
 
 
 def test_takeover_while_paused_stays_so() -> None:
@@ -183,21 +183,21 @@ def test_takeover_while_connecting_and_paused_stays_cut_off() -> None:
     stream = follow(stream_in(S.CONNECTING), [PAUSE, e.OwnerChanged()], LATER_MS).stream
     assert gate(stream) == (ALL, True)
     assert stream.deadline_ms == LATER_MS + CONNECT_MS
-    assert kinds(follow(stream, [GATE_SET], LATER_MS)) == ["SendReinvite"]
+    assert kinds(follow(stream, [GATE_SET], LATER_MS)) == ["SendAsked"]
 
 
 def test_reinvite_whose_answer_is_lost_with_its_owner_is_sent_again() -> None:
     stream = follow(asked().stream, [e.OwnerChanged(), GATE_SET], LATER_MS).stream
     assert stream.deadline_ms == LATER_MS + ASK_MS
     outcome = follow(stream, [e.DeadlinePassed()], LATER_MS + ASK_MS)
-    assert (kinds(outcome), leg_of(outcome.stream).cseq) == (["SendReinvite"], 3)
+    assert (kinds(outcome), leg_of(outcome.stream).cseq) == (["SendAsked"], 3)
     assert leg_of(outcome.stream).is_doubtful
 
 
 def test_pause_lost_with_its_owner_and_taken_back_is_told_as_well() -> None:
     stream = follow(asked().stream, [e.OwnerChanged(), GATE_SET, RESUME], LATER_MS).stream
     outcome = follow(stream, [e.DeadlinePassed()], LATER_MS + ASK_MS)
-    assert (kinds(outcome), gate(outcome.stream)) == (["SendReinvite"], (ALL, False))
+    assert (kinds(outcome), gate(outcome.stream)) == (["SendAsked"], (ALL, False))
 
 
 def test_srs_is_asked_whether_it_knows_the_dialog_while_paused_too() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.leg_dialog import ASK_GRACE_MS
 from siprec.leg_end import FLOW_FAILED, FLOW_TRIES, UNREACHABLE
-from siprec.leg_pause import ASK_GRACE_MS
 from siprec.model import AlertLevel, StreamState
 from tests.siprec.failovers import FAILOVER, A, B, srs_of
 from tests.siprec.pauses import (
@@ -54,7 +54,7 @@ def test_pause_closes_the_gate_before_the_srs_is_told() -> None:
     assert gate(outcome.stream) == (ALL, True)
     assert outcome.stream.state is S.RECORDING
     outcome = follow(outcome.stream, [GATE_SET], LATER_MS)
-    assert kinds(outcome) == ["SendReinvite"]
+    assert kinds(outcome) == ["SendAsked"]
     leg = leg_of(outcome.stream)
     assert (leg.cseq, leg.deadline_ms) == (2, LATER_MS + ASK_MS)
     assert directions(leg) == ["inactive", "inactive"]
@@ -75,7 +75,7 @@ def test_pause_that_the_srs_agrees_to_needs_nothing_further() -> None:
 
 def test_resume_opens_the_gate_only_when_the_srs_has_agreed() -> None:
     outcome = follow(paused(), [RESUME], LATER_MS)
-    assert kinds(outcome) == ["SendReinvite"]
+    assert kinds(outcome) == ["SendAsked"]
     assert gate(outcome.stream) == (ALL, False)
     assert directions(leg_of(outcome.stream)) == ["sendonly", "sendonly"]
     outcome = follow(outcome.stream, [agree(outcome.stream)], LATER_MS)
@@ -116,7 +116,7 @@ def test_version_of_the_offer_rises_by_one_exactly_when_the_sdp_changes() -> Non
         seen.append(version(leg_of(stream)))
         glare = follow(stream, [refuse(stream, 491)], LATER_MS).stream
         again = follow(glare, [e.DeadlinePassed()], LATER_MS + 4_000)
-        assert (kinds(again), version(leg_of(again.stream))) == (["SendReinvite"], seen[-1])
+        assert (kinds(again), version(leg_of(again.stream))) == (["SendAsked"], seen[-1])
         stream = follow(stream, [agree(stream), GATE_SET], LATER_MS).stream
     assert seen == [1, 2, 3, 4]
 
@@ -128,10 +128,10 @@ def test_wishes_while_a_reinvite_is_open_are_told_together_when_it_is_over() -> 
     stream = asked([PAUSE_CALLER, GATE_SET]).stream
     for event in (PAUSE_CALLEE, RESUME, PAUSE_CALLEE):
         outcome = follow(stream, [event], LATER_MS)
-        assert "SendReinvite" not in kinds(outcome)
+        assert "SendAsked" not in kinds(outcome)
         stream = follow(outcome.stream, [GATE_SET], LATER_MS).stream
     outcome = follow(stream, [agree(stream), GATE_SET], LATER_MS)
-    assert kinds(outcome) == ["SendReinvite"]
+    assert kinds(outcome) == ["SendAsked"]
     assert directions(leg_of(outcome.stream)) == ["sendonly", "inactive"]
 
 
@@ -139,7 +139,7 @@ def test_resume_while_the_srs_is_told_of_the_pause_leaves_the_gate_closed() -> N
     stream = follow(asked().stream, [RESUME], LATER_MS).stream
     assert gate(stream) == (ALL, False)
     outcome = follow(stream, [agree(stream), GATE_SET], LATER_MS)
-    assert kinds(outcome) == ["SendReinvite"]
+    assert kinds(outcome) == ["SendAsked"]
     assert gate(outcome.stream) == (ALL, False)
     outcome = follow(outcome.stream, [agree(outcome.stream)], LATER_MS)
     assert gate(outcome.stream) == ((), True)
@@ -207,7 +207,7 @@ def test_pause_that_the_srs_refused_is_told_again_when_it_is_ordered_again() -> 
     stream = asked().stream
     stream = follow(stream, [refuse(stream, 503)], LATER_MS).stream
     outcome = follow(stream, [PAUSE], LATER_MS)
-    assert (kinds(outcome), version(leg_of(outcome.stream))) == (["SendReinvite"], 2)
+    assert (kinds(outcome), version(leg_of(outcome.stream))) == (["SendAsked"], 2)
 
 
 def test_resume_that_the_srs_refuses_leaves_the_gate_closed_and_an_alert_says_so() -> None:
@@ -220,7 +220,7 @@ def test_resume_that_the_srs_refuses_leaves_the_gate_closed_and_an_alert_says_so
     # Pausing again is what the SRS has; resuming again asks again.
     outcome = follow(outcome.stream, [PAUSE], LATER_MS)
     assert kinds(outcome) == []
-    assert kinds(follow(outcome.stream, [RESUME], LATER_MS)) == ["SendReinvite"]
+    assert kinds(follow(outcome.stream, [RESUME], LATER_MS)) == ["SendAsked"]
 
 
 @pytest.mark.parametrize("is_timeout", [True, False])
@@ -231,9 +231,9 @@ def test_pause_without_an_answer_is_in_doubt_and_opens_only_when_agreed(is_timeo
     assert ("(no answer)" in alerts(outcome)[0].text) == is_timeout
     leg = leg_of(outcome.stream)
     assert (leg.muted, leg.is_doubtful, outcome.stream.state) == (ALL, True, S.PAUSED)
-    assert kinds(follow(outcome.stream, [PAUSE], LATER_MS)) == ["SendReinvite"]
+    assert kinds(follow(outcome.stream, [PAUSE], LATER_MS)) == ["SendAsked"]
     outcome = follow(outcome.stream, [RESUME], LATER_MS)
-    assert (kinds(outcome), gate(outcome.stream)) == (["SendReinvite"], (ALL, False))
+    assert (kinds(outcome), gate(outcome.stream)) == (["SendAsked"], (ALL, False))
     stream = follow(outcome.stream, [agree(outcome.stream), GATE_SET], LATER_MS).stream
     assert (gate(stream), leg_of(stream).is_doubtful) == (((), False), False)
 
@@ -244,7 +244,7 @@ def test_resume_without_an_answer_leaves_the_gate_closed_and_a_pause_is_told_aga
     assert "the end of the pause (no answer)" in alerts(outcome)[0].text
     assert (gate(outcome.stream), outcome.stream.state) == ((ALL, False), S.PAUSED)
     outcome = follow(outcome.stream, [PAUSE], LATER_MS)
-    assert kinds(outcome) == ["SendReinvite"]
+    assert kinds(outcome) == ["SendAsked"]
     assert directions(leg_of(outcome.stream)) == ["inactive", "inactive"]
 
 
@@ -258,7 +258,7 @@ def test_glare_waits_as_long_as_the_rfc_says_and_asks_again() -> None:
     early = follow(outcome.stream, [PAUSE], LATER_MS)
     assert kinds(early) == []
     again = follow(outcome.stream, [e.DeadlinePassed()], LATER_MS + wait_ms)
-    assert (kinds(again), leg_of(again.stream).cseq) == (["SendReinvite"], 3)
+    assert (kinds(again), leg_of(again.stream).cseq) == (["SendAsked"], 3)
 
 
 def test_glare_waits_differ_from_request_to_request() -> None:
@@ -290,7 +290,7 @@ def test_srs_that_does_not_know_the_session_fails_over_and_the_next_starts_pause
     stream = follow(outcome.stream, on_leg(2, FORK_OFFERED, answered(leg=2)), LATER_MS).stream
     assert gate(stream, 2) == (ALL, True)
     outcome = follow(stream, on_leg(2, GATE_SET), LATER_MS)
-    assert "SendReinvite" in kinds(outcome)
+    assert "SendAsked" in kinds(outcome)
     assert outcome.stream.state is S.PAUSED
 
 
@@ -299,7 +299,7 @@ def test_reinvite_is_authenticated_and_each_has_all_its_tries() -> None:
     for event in (PAUSE, RESUME, PAUSE, RESUME, PAUSE):
         stream = follow(stream, [event, GATE_SET], LATER_MS).stream
         outcome = follow(stream, [refuse(stream, 401)], LATER_MS)
-        assert kinds(outcome) == ["SendReinvite"]
+        assert kinds(outcome) == ["SendAsked"]
         leg = leg_of(outcome.stream)
         assert leg.asked is not None
         assert leg.asked.cseq == leg.cseq == leg.challenged_cseq + 1
@@ -317,7 +317,7 @@ def test_flow_that_failed_is_tried_anew_a_few_times() -> None:
     stream = asked().stream
     for _ in range(FLOW_TRIES):
         outcome = follow(stream, [refuse(stream, FLOW_FAILED)], LATER_MS)
-        assert kinds(outcome) == ["SendReinvite"]
+        assert kinds(outcome) == ["SendAsked"]
         stream = outcome.stream
     assert kinds(follow(stream, [refuse(stream, FLOW_FAILED)], LATER_MS)) == ["RaiseAlert"]
 
@@ -345,7 +345,7 @@ def test_leg_without_an_offer_has_nothing_to_cut_off_or_to_agree_on() -> None:
     stream = follow(bare, [ok], LATER_MS).stream
     assert gate(stream) == ((), False)
     assert leg_of(stream).is_doubtful
-    assert kinds(follow(stream, [PAUSE], LATER_MS)) == ["SendReinvite"]
+    assert kinds(follow(stream, [PAUSE], LATER_MS)) == ["SendAsked"]
 
 
 def test_srs_that_agrees_to_go_on_but_takes_nothing_gets_nothing() -> None:

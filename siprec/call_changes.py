@@ -1,0 +1,50 @@
+"""What becomes of a call that changes: who is quiet, who came, who went. Pure."""
+
+from dataclasses import replace
+
+from siprec.inbox import CallChanged
+from siprec.model import Call, Former, Party, Picture, Side
+from siprec.sip_uri import aor
+
+MAX_FORMERS = 50
+"""So many are remembered of a call, in the order in which they went."""
+
+
+def changed_call(call: Call, change: CallChanged) -> Call:
+    """Give the call after a change that its proxy saw."""
+    if change.is_srtp is not None:
+        call = replace(call, is_srtp=change.is_srtp)
+    if change.quiet is not None:
+        call = replace(call, quiet=tuple(side for side in Side if side in change.quiet))
+    for side, named in ((Side.CALLER, change.caller), (Side.CALLEE, change.callee)):
+        if named is not None:
+            call = _identified(call, side, named, change.at_ms)
+    if change.session_id and change.session_id != call.session_id:
+        call = replace(call, session_id=change.session_id, revision=call.revision + 1)
+    return call
+
+
+def _identified(call: Call, side: Side, named: Party, at_ms: int) -> Call:
+    """Note who an end is now. Another address is another participant (RFC 7865 §6.5)."""
+    before = call.party(side)
+    now = replace(before, name=named.name, uri=named.uri)
+    if aor(named.uri) != aor(before.uri):
+        now = replace(now, since_ms=at_ms)
+        if len(call.former) < MAX_FORMERS:
+            former = Former(side=side, party=before, until_ms=at_ms)
+            call = replace(call, former=(*call.former, former))
+    elif named.name in ("", before.name):
+        return call
+    revision = call.revision + 1
+    if side is Side.CALLER:
+        return replace(call, caller=now, revision=revision)
+    return replace(call, callee=now, revision=revision)
+
+
+def picture_of(call: Call) -> Picture:
+    """Give what the metadata of the call's streams has to say now."""
+    return Picture(
+        quiet=tuple(side.label for side in call.quiet),
+        revision=call.revision,
+        formers=len(call.former),
+    )
