@@ -14,6 +14,7 @@ from uuid import UUID, uuid5
 
 from lxml import etree
 
+from siprec.bye_reason import Reason
 from siprec.model import Call, Former, Party, Picture, Side, Stream
 from siprec.multipart import metadata_of
 from siprec.sip_uri import UNKNOWN_AOR, aor
@@ -79,15 +80,19 @@ def final(
     labels: Mapping[Side, str],
     now_ms: int,
     muted: Collection[str] = (),
+    reason: Reason | None = None,
 ) -> bytes:
     """Write the partial snapshot that ends what `complete()` began; it goes with our BYE.
 
     RFC 8068 §3.2.4. The end is that of the call when it has ended, else `now_ms`. Who is `muted`
-    ceased to send before.
+    ceased to send before. `reason` says why (RFC 7865 §6.3.1).
     """
     root = _recording("partial")
     ended_ms = now_ms if call.ended_ms is None else call.ended_ms
     session = _child(root, "session", session_id=_session_id(call, stream))
+    if reason is not None:
+        cause = str(reason.cause)
+        _child(session, "reason", reason.text, cause=cause, protocol=reason.protocol)
     _time(session, "stop-time", ended_ms)
     ended = dict.fromkeys(Side, ended_ms)
     _associate(root, call, stream, _heard(labels, muted), "disassociate-time", ended, ended_ms)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from siprec.bye_reason import Reason
 from siprec.metadata import PARAMETERS_NS, RECORDING_NS, complete, final, rfc3339
 from siprec.model import Call, Party, Side, Stream, StreamOrder
 
@@ -57,7 +58,8 @@ def test_complete_is_the_golden_document() -> None:
 
 def test_final_is_the_golden_document() -> None:
     ended = replace(CALL, ended_ms=NOW_MS + 5000)
-    document = final(ended, STREAM, BOTH, NOW_MS + 6000)
+    reason = Reason(16, "the call ended")
+    document = final(ended, STREAM, BOTH, NOW_MS + 6000, reason=reason)
     assert document == (GOLDEN / "metadata-final.xml").read_bytes()
 
 

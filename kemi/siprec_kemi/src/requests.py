@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from siprec.bye_reason import reason_of
 from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
 from siprec.leg_target import target_of
@@ -175,10 +176,14 @@ def bye(
 ) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
     labels = labels_of(stream.order.track)
-    silent = {*leg.muted, *stream.picture.quiet}
-    metadata = final(call, stream, labels, now_ms, silent).decode()
+    silent, reason = {*leg.muted, *stream.picture.quiet}, reason_of(call, leg)
+    metadata = final(call, stream, labels, now_ms, silent, reason).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
-    headers = [f"Content-Type: {media_type}", f"Content-Disposition: {DISPOSITION}"]
+    headers = [
+        f"Reason: {reason}",
+        f"Content-Type: {media_type}",
+        f"Content-Disposition: {DISPOSITION}",
+    ]
     return _in_dialog("BYE", leg, connector, hop, headers, metadata)
 
 
