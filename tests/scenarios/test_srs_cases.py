@@ -128,3 +128,16 @@ def test_srs_that_hangs_up_says_why(studio: Studio) -> None:
     assert call.hang_up().end_reason == "bye"
     promised("srs-hangs-up", call, srs)
     assert studio.over(stream, srs).ended_by == "srs-bye"
+
+
+def test_srs_that_refuses_a_reinvite_gets_nothing_all_the_same(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-refuses-re-invite")
+    studio.hear(speaking.stream, TALK_S, speaking.srs)
+    studio.stack.cli("stream", "pause", speaking.stream.sid, "--wait")
+    poll(speaking.call.alerts)
+    promised("srs-refuses-re-invite", speaking.call, speaking.srs)
+    assert speaking.call.stream("both", StreamState.PAUSED)
+    assert speaking.call.hang_up().end_reason == "bye"
+    session = studio.over(speaking.stream, speaking.srs)
+    assert (session.ended_by, session.problems) == ("src-bye", [])
+    heard(session)
