@@ -24,6 +24,13 @@ def changed_call(call: Call, change: CallChanged) -> Call:
     return call
 
 
+def answered_call(early: Call, answered: Call) -> Call:
+    """Give a call of which early media was recorded, now that it is answered."""
+    is_news = answered.session_id != early.session_id
+    revision = early.revision + 1 if is_news else early.revision
+    return replace(answered, early_ms=early.early_ms, revision=revision)
+
+
 def _identified(call: Call, side: Side, named: Party, at_ms: int) -> Call:
     """Note who an end is now. Another address is another participant (RFC 7865 §6.5)."""
     before = call.party(side)

@@ -19,6 +19,17 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRinging:
+    """A provisional reply brought early media, and a connector may record it.
+
+    `orders` are the streams that the document has started so far.
+    """
+
+    call: Call
+    orders: tuple[StreamOrder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallAnswered:
     """A call was answered; `orders` are the streams its document started."""
 
@@ -191,7 +202,8 @@ class SrsReplied:
 
 
 Entry = (
-    CallAnswered
+    CallRinging
+    | CallAnswered
     | CallFailed
     | CallChanged
     | ByeAnswered
@@ -205,6 +217,7 @@ Entry = (
 )
 
 _KINDS: Mapping[str, type[Entry]] = {
+    "call-ringing": CallRinging,
     "call-answered": CallAnswered,
     "call-failed": CallFailed,
     "call-changed": CallChanged,

@@ -184,7 +184,8 @@ class Call:
     `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, or a SIP status such as `486`.
     `node` is the one whose proxy role carries the call. `is_srtp`: a party's media is SRTP.
     `quiet` are the sides whose audio is not sent now, by hold or mute. `former` are those that
-    another took the place of, and `revision` counts the changes of who talks. `group` is the
+    another took the place of, and `revision` counts the changes of who talks. `early_ms` is when
+    its early media began to be recorded, if it was. `group` is the
     sid of the first call of those that are transfers of each other; "" when there is none.
     """
 
@@ -204,14 +205,16 @@ class Call:
     group: str = ""
     kinship: Kinship | None = None
     started_ms: int = 0
+    early_ms: int | None = None
     answered_ms: int | None = None
     ended_ms: int | None = None
     end_reason: str | None = None
 
     @property
     def is_live(self) -> bool:
-        """Tell whether the call was answered and has not ended."""
-        return self.answered_ms is not None and self.ended_ms is None
+        """Tell whether the call has media that may be recorded: answered, or early, not ended."""
+        has_begun = self.answered_ms is not None or self.early_ms is not None
+        return has_begun and self.ended_ms is None
 
     def party(self, side: Side) -> Party:
         """Give the party of that side."""
@@ -484,6 +487,7 @@ class Connector:
     hold: OnHold = OnHold.KEEP
     metadata_by: MetadataBy = MetadataBy.REINVITE
     session_expires_s: int = 1800
+    early_media: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from siprec import events as e
 from siprec import inbox as i
 from siprec.alerts import About, Alerts
-from siprec.call_changes import changed_call, picture_of
+from siprec.call_changes import answered_call, changed_call, picture_of
 from siprec.changes import CallFile, Changes, Order
 from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
@@ -39,6 +39,8 @@ REPORTS_LOST = 20503
 UNRECORDED = "unrecorded"
 
 EARLY_ENDS_KEPT = 1_000
+
+Chosen = tuple[StreamOrder, Choice | None]
 
 
 class Recorder:
@@ -114,6 +116,8 @@ class Recorder:
         What that raises comes through, and nothing was changed then.
         """
         match entry:
+            case i.CallRinging():
+                self._ringing(shard, entry, choose, now_ms)
             case i.CallAnswered():
                 self._answered(shard, entry, choose, now_ms)
             case i.CallFailed():
@@ -198,24 +202,64 @@ class Recorder:
 
     # Entries
 
+    def _ringing(self, shard: int, entry: i.CallRinging, choose: Choose, now_ms: int) -> None:
+        """Record early media where the connector says so."""
+        call = entry.call
+        chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
+        early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
+        if early and call.sid not in self._files:
+            file = self._open(shard, call)
+            self._start_all(file, early, now_ms)
+
     def _answered(self, shard: int, entry: i.CallAnswered, choose: Choose, now_ms: int) -> None:
         call = entry.call
-        if call.sid in self._files:
+        file = self._files.get(call.sid)
+        if file is not None and file.call.answered_ms is not None:
             return
         # A look-up may fail, so it comes before anything changes.
-        choices = [choose(call.account_sid, o.connector_name) for o in entry.orders]
-        file = CallFile(shard, call)
-        self._files[call.sid] = file
-        self._changes.calls[call.sid] = file
-        self._watch(call)
+        chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
+        if file is None:
+            file = self._open(shard, call)
+        else:
+            chosen = self._go_on_from_early(file, call, chosen, now_ms)
         self._notices(shard, call, entry.notices, now_ms)
-        for order, choice in zip(entry.orders, choices, strict=True):
-            # One of them may have ended the call: nobody could record it.
-            if file.call.is_live:
-                self._start(file, order, choice, now_ms)
+        self._start_all(file, chosen, now_ms)
         early_end = self._early_ends.pop(call.sid, None)
         if early_end is not None:
             self._bye_answered(early_end, now_ms)
+
+    def _open(self, shard: int, call: Call) -> CallFile:
+        file = self._files[call.sid] = CallFile(shard, call)
+        self._changes.calls[call.sid] = file
+        self._watch(call)
+        return file
+
+    def _start_all(self, file: CallFile, chosen: Iterable[Chosen], now_ms: int) -> None:
+        for order, choice in chosen:
+            # One of them may have ended the call: nobody could record it.
+            if file.call.is_live:
+                self._start(file, order, choice, now_ms)
+
+    def _go_on_from_early(
+        self, file: CallFile, call: Call, chosen: list[Chosen], now_ms: int
+    ) -> list[Chosen]:
+        """Go on with the streams of early media that are still wished; give what is to start.
+
+        When another than the one that was heard has answered, all of them start anew.
+        """
+        before, file.call = file.call, answered_call(file.call, call)
+        self._changes.calls[call.sid] = file
+        self._watch(file.call)
+        is_same = before.callee.tag == call.callee.tag
+        for stream in list(file.running):
+            started = next((each for each in chosen if each[0] == stream.order), None)
+            if is_same and started is not None:
+                chosen.remove(started)
+                self.happen(stream.sid, e.CallReoffered(), now_ms)
+                self.happen(stream.sid, e.Pictured(picture=picture_of(file.call)), now_ms)
+            else:
+                self.happen(stream.sid, e.Stopped(), now_ms)
+        return chosen
 
     def _changed(self, entry: i.CallChanged, now_ms: int) -> None:
         if entry.has_sdp:
@@ -257,7 +301,10 @@ class Recorder:
             self.happen(stream.sid, e.Stopped(), now_ms)
 
     def _failed(self, shard: int, entry: i.CallFailed, now_ms: int) -> None:
-        self._changes.retired[entry.call.sid] = CallFile(shard, entry.call)
+        if entry.call.sid in self._files:
+            self.end_call(entry.call.sid, entry.call.end_reason or "", now_ms)
+        else:
+            self._changes.retired[entry.call.sid] = CallFile(shard, entry.call)
         self._notices(shard, entry.call, entry.notices, now_ms)
         if not entry.media_released:
             self._changes.orphans.append(entry.call)
@@ -379,13 +426,17 @@ class Recorder:
         self._changes.alerts.append((shard, alert))
 
     def _watch(self, call: Call) -> None:
-        if call.answered_ms is not None:
-            due_ms = call.answered_ms + self._limits.call_s * 1000
+        if (due_ms := self._over_ms(call)) is not None:
             self._deadlines.add(due_ms, call.sid)
+
+    def _over_ms(self, call: Call) -> int | None:
+        began_ms = call.early_ms if call.answered_ms is None else call.answered_ms
+        return None if began_ms is None else began_ms + self._limits.call_s * 1000
 
     def _is_awaited(self, due_ms: int, sid: str) -> bool:
         if sid.startswith("CA"):
-            return sid in self._files
+            file = self._files.get(sid)
+            return file is not None and self._over_ms(file.call) == due_ms
         stream = self.stream(sid)
         return stream is not None and stream.deadline_ms == due_ms
 

@@ -81,6 +81,7 @@ def test_every_field_has_an_option(tmp_path: Path) -> None:
         "digits": "keep",
         "keying": "dtls",
         "suites": "AEAD_AES_256_GCM",
+        "early_media": "",
         "keys_in_clear": "",
         "on_secure_call": "refuse",
         "answer_s": "1",

@@ -35,6 +35,7 @@ ENTRIES: dict[str, i.Entry] = {
         orders=(StreamOrder(name="main", parameters=(("X-Id", "1"),)),),
         notices=(i.Notice(code=31952, text="no such stream"),),
     ),
+    "call-ringing": i.CallRinging(call=CALL),
     "call-failed": i.CallFailed(call=CALL),
     "call-changed": i.CallChanged(call_sid=CALL_SID, at_ms=5),
     "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),

@@ -79,7 +79,7 @@ def _print_call(call: Call, streams: list[Stream]) -> None:
 def _standing(call: Call) -> str:
     if call.ended_ms is not None:
         return f"ended ({call.end_reason})" if call.end_reason else "ended"
-    return "live" if call.is_live else "ringing"
+    return "ringing" if call.answered_ms is None else "live"
 
 
 def _named(party: Party) -> str:

@@ -15,7 +15,7 @@ from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
-from siprec_kemi.proxy.invitation import Invitation, claim_report, keep, kept
+from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
 from siprec_kemi.proxy.reports import Reports
@@ -74,7 +74,12 @@ class Calls:
             self._refuse_unrecorded(invitation, unmet)
         else:
             self._follow(
-                replace(invitation, program=document.program, tracked=document.may_end_calls)
+                replace(
+                    invitation,
+                    program=document.program,
+                    tracked=document.may_end_calls,
+                    records_early=document.records_early,
+                )
             )
 
     def resume(self) -> None:
@@ -98,6 +103,8 @@ class Calls:
                 keep(invitation)
             record = self._awareness.answering(invitation)
             self._media.take_reply(invitation.instance, is_answer=invitation.offered, record=record)
+        if has_sdp and status < 200 and invitation.records_early and claim_early_report():
+            self._reports.ringing(invitation, callee_tag=ksr.text("$tt"))
         if 200 <= status < 300 and claim_report():
             self._reports.answered(
                 invitation,

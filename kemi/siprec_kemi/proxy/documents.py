@@ -32,13 +32,15 @@ class Document:
     """What a called number follows.
 
     `required` are the connectors without which no call to the number may be answered.
-    `may_end_calls` tells whether a recording that is lost may have to end the call.
+    `may_end_calls` tells whether a recording that is lost may have to end the call, and
+    `records_early` whether one may begin before the answer.
     """
 
     account_sid: str
     program: Program
     required: tuple[Connector, ...] = ()
     may_end_calls: bool = False
+    records_early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,14 +161,16 @@ class Documents:
 
 
 def _document(account_sid: str, program: Program, texts: list[str | None]) -> Document:
-    connectors = (_connector(text) for text in texts if text is not None)
-    required = {each.name: each for each in connectors if each is not None and each.required}
+    read = [_connector(text) for text in texts if text is not None]
+    connectors = [each for each in read if each is not None]
+    required = {each.name: each for each in connectors if each.required}
     certain = dict.fromkeys(order.connector_name for order in certain_orders(program))
     return Document(
         account_sid,
         program,
         required=tuple(required[name] for name in certain if name in required),
         may_end_calls=any(each.end_call_s is not None for each in required.values()),
+        records_early=any(each.early_media for each in connectors),
     )
 
 

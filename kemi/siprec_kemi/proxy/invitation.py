@@ -13,6 +13,7 @@ from siprec_kemi import ksr
 
 _INVITATION = "$avp(siprec)"
 _REPORTED = "$avp(siprec_reported)"
+_EARLY_REPORTED = "$avp(siprec_early_reported)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,8 @@ class Invitation:
 
     `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
     `dialled` tells that a target was dialled before: we are on the path, with media or without.
-    `offered` tells that the INVITE has an offer, so that what has SDP in reply is the answer.
+    `records_early` tells that early media may be recorded. `offered` tells that the INVITE has an
+    offer, so that what has SDP in reply is the answer.
     """
 
     call: Call
@@ -33,6 +35,7 @@ class Invitation:
     media: bool = False
     wait_s: int = 0
     tracked: bool = False
+    records_early: bool = False
     dialled: bool = False
     offered: bool = False
 
@@ -50,7 +53,16 @@ def kept() -> Invitation | None:
 
 def claim_report() -> bool:
     """Tell once per transaction that the outcome is to be reported; 2xx are repeated."""
-    if ksr.is_set(_REPORTED):
+    return _claim(_REPORTED)
+
+
+def claim_early_report() -> bool:
+    """Tell once per transaction that early media is to be reported."""
+    return _claim(_EARLY_REPORTED)
+
+
+def _claim(mark: str) -> bool:
+    if ksr.is_set(mark):
         return False
-    ksr.set_text(_REPORTED, "1")
+    ksr.set_text(mark, "1")
     return True

@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from siprec.inbox import ByeAnswered, CallAnswered, CallChanged, CallFailed, Entry, Notice
+from siprec.inbox import (
+    ByeAnswered,
+    CallAnswered,
+    CallChanged,
+    CallFailed,
+    CallRinging,
+    Entry,
+    Notice,
+)
 from siprec.session_id import session_id_pair
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
@@ -25,6 +33,13 @@ class Reports:
         client = connect(redis_url, timeout_s=REPLY_S, connect_s=CONNECT_S)
         self._direct = ShardStore(client, prefix, "proxy")
         self._breaker = breaker
+
+    def ringing(self, invitation: Invitation, *, callee_tag: str) -> None:
+        """Report that a call has early media, which may be recorded."""
+        call = invitation.call
+        early = replace(call, callee=replace(call.callee, tag=callee_tag), early_ms=now_ms())
+        if invitation.media:
+            self._report(call.sid, CallRinging(call=early, orders=invitation.orders))
 
     def answered(self, invitation: Invitation, *, callee_tag: str, session_id: str) -> None:
         """Report a call answered; carries all that the offer knew."""
