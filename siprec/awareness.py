@@ -149,3 +149,8 @@ def order(preference: Preference, stream_sid: str) -> StopOrdered | PauseOrdered
 def _has_paused(stream: Stream) -> bool:
     sides: tuple[Side, ...] = stream.order.track.sides
     return any(side in stream.paused for side in sides)
+
+
+def is_heard(streams: Iterable[Stream]) -> bool:
+    """Tell whether a recorder hears the call just now."""
+    return any(s.state is StreamState.RECORDING and not is_paused(s) for s in streams)

@@ -221,6 +221,8 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
         given = "certificate" if settings.tls.certificate else "private_key"
         missing = "private_key" if settings.tls.certificate else "certificate"
         raise wrong(f"tls.{given}", f"needs {missing} beside it")
+    if settings.awareness.tone_interval_s and settings.awareness.tone is None:
+        raise wrong("awareness.tone_interval_s", "needs tone beside it")
     for edge in settings.edges:
         if edge.media is not None and settings.rtpengine.ng:
             why = "is for the embedded rtpengine; of those in [rtpengine] ng name the interface"

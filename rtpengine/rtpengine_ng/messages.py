@@ -142,6 +142,31 @@ def delete_call(call_id: str, from_tag: str) -> Command:
     return {"command": "delete", "call-id": call_id, "from-tag": from_tag, "delete-delay": 0}
 
 
+def play_media(call_id: str, from_tag: str, file: str) -> Command:
+    """Play a sound file to one party of a call; the reply tells its `duration` in ms.
+
+    `file` is a path on rtpengine's host. The party hears it as a stream of its own (another SSRC)
+    beside its peer, the peer and the forks do not. What it was played before is cut short.
+
+    Raises:
+        ValueError: a fork's tag, which would be its recorder, or no file.
+    """
+    _check_parties([from_tag])
+    if not file:
+        raise ValueError("there is no file to play")
+    return {"command": "play media", "call-id": call_id, "from-tag": from_tag, "file": file}
+
+
+def stop_media(call_id: str, from_tag: str) -> Command:
+    """Stop what `play_media` began; nothing happens when it has ended.
+
+    Raises:
+        ValueError: a fork's tag, or none.
+    """
+    _check_parties([from_tag])
+    return {"command": "stop media", "call-id": call_id, "from-tag": from_tag}
+
+
 def query(call_id: str, tag: str) -> Command:
     """Ask for the state of a party or fork of a call, and of those that it hears.
 

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from siprec.settings import EdgeSettings, LogFormat, LogLevel, Settings, TlsSettings
+from siprec.settings import (
+    AwarenessSettings,
+    EdgeSettings,
+    LogFormat,
+    LogLevel,
+    OnPreference,
+    Settings,
+    TlsSettings,
+    ToldTo,
+)
 from siprec_control.config import (
     EDGE_RULES,
     EDGES,
@@ -52,6 +61,11 @@ private_key = "/etc/siprec/tls.key"
 client_ca = "clients.pem"
 [secrets]
 key_file = "keys"
+[awareness]
+attribute = "all"
+preference = "honour"
+tone = "beep.wav"
+tone_interval_s = 15
 [account]
 sid = "AC0123456789abcdef0123456789abcdef"
 token_file = "/etc/siprec/token"
@@ -66,6 +80,11 @@ format = "json"
 
 BAD = [
     ("sip.listen", '"udp:127.0.0.1:5060"', "is not a list"),
+    ("awareness.attribute", '"some"', "is none of aware, all, none"),
+    ("awareness.preference", "true", "is none of ignore, honour"),
+    ("awareness.tone", '""', "is empty"),
+    ("awareness.tone_interval_s", "3601", "is not in 0..3600"),
+    ("awareness.tone_interval_s", "15", "needs tone beside it"),
     ("sip.listen", "[]", "needs at least one item"),
     ("sip.listen", "[5060]", "5060 is not a string"),
     ("sip.listen", '["sctp:127.0.0.1:5061"]', "is not udp:HOST:PORT, tcp:HOST:PORT or tls:"),
@@ -150,6 +169,12 @@ def test_every_key_is_accepted_and_kept() -> None:
         certificate="tls.pem", private_key="/etc/siprec/tls.key", client_ca="clients.pem"
     )
     assert settings.secrets.key_file == "keys"
+    assert settings.awareness == AwarenessSettings(
+        attribute=ToldTo.ALL,
+        preference=OnPreference.HONOUR,
+        tone="beep.wav",
+        tone_interval_s=15,
+    )
     assert settings.edges == (
         EdgeSettings(
             name="ashburn",

@@ -45,6 +45,10 @@ class Speaking:
         poll(lambda: statuses() == [200] * len(requests), why=lambda: str(self.session()))
         sent = [request["method"] for request in self.session().summary["sent_requests"]]
         assert sent == list(requests)
+        self.talk_on()
+
+    def talk_on(self) -> None:
+        """Wait until the recorder has heard more of both parties."""
         so_far = max(track.seconds_so_far for track in self.session().tracks)
         self._studio.hear(self.stream, so_far + 2 * TALK_S, self.srs)
 
@@ -80,6 +84,8 @@ class Speaking:
         ("srs-updates", ["UPDATE"]),
         ("srs-asks", ["INFO", "OPTIONS"]),
         ("srs-moves", ["INVITE"]),
+        ("srs-adds-a-line", ["INVITE"]),
+        ("srs-wants-a-snapshot", ["UPDATE"]),
     ],
 )
 def test_request_of_the_srs_is_answered_and_the_voices_go_on(
@@ -88,6 +94,43 @@ def test_request_of_the_srs_is_answered_and_the_voices_go_on(
     speaking = Speaking(studio, case)
     speaking.answered(*requests)
     heard(speaking.over())
+
+
+def test_srs_that_cancels_its_reinvite_is_recorded_to_on(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-cancels")
+
+    def statuses() -> dict[str, int | None]:
+        return {r["method"]: r["status"] for r in speaking.session().summary["sent_requests"]}
+
+    poll(lambda: statuses().get("CANCEL") and statuses()["INVITE"])
+    assert statuses() in ({"INVITE": 200, "CANCEL": 200}, {"INVITE": 487, "CANCEL": 200})
+    speaking.talk_on()
+    heard(speaking.over())
+
+
+def test_srs_that_asks_for_a_snapshot_gets_all_of_it(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-wants-a-snapshot")
+    poll(lambda: len(speaking.session().summary["metadata"]) == 2)
+    sent = [(m["source"], m["datamode"]) for m in speaking.over().summary["metadata"]]
+    assert sent[:2] == [("INVITE", "complete"), ("INVITE", "complete")]
+
+
+def test_second_of_two_recorders_that_answer_gets_ack_and_bye(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-forks")
+    speaking.talk_on()
+    session = speaking.over()
+    forked = session.summary["forked"]
+    assert (forked["acknowledged"], forked["ended"]) == (True, True)
+    heard(session)
+
+
+def test_session_is_refreshed_for_an_srs_that_wants_it(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-session-timer")
+    poll(lambda: speaking.session().summary["session_timer"]["refreshes"] >= 2)
+    speaking.talk_on()
+    session = speaking.over()
+    assert session.summary["session_timer"]["refresher"] == "src"
+    heard(session)
 
 
 @pytest.mark.parametrize(("number", "method"), [(0, "INVITE"), (1, "UPDATE")])

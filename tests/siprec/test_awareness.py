@@ -9,6 +9,7 @@ from siprec.awareness import (
     Preference,
     indication_of,
     is_aware,
+    is_heard,
     marked,
     order,
     orders_of,
@@ -170,3 +171,16 @@ def test_preference_is_ordered_of_running_streams_that_are_otherwise() -> None:
     assert isinstance(pause, PauseOrdered)
     assert isinstance(resume, PauseOrdered)
     assert (pause.is_resumed, resume.is_resumed) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("streams", "heard"),
+    [
+        ([stream()], True),
+        ([stream(state=StreamState.INVITING)], False),
+        ([stream(paused=BOTH)], False),
+        ([stream(paused=BOTH), stream(paused=(Side.CALLEE,))], True),
+    ],
+)
+def test_call_is_heard_when_a_stream_records_somebody(streams: list[Stream], heard: bool) -> None:
+    assert is_heard(streams) is heard
