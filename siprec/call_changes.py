@@ -34,9 +34,12 @@ def answered_call(early: Call, answered: Call) -> Call:
 def _identified(call: Call, side: Side, named: Party, at_ms: int) -> Call:
     """Note who an end is now. Another address is another participant (RFC 7865 §6.5)."""
     before = call.party(side)
+    if before.dialog_uri and aor(named.uri) == aor(before.dialog_uri):
+        # Nothing is asserted this time.
+        return call
     now = replace(before, name=named.name, uri=named.uri)
     if aor(named.uri) != aor(before.uri):
-        now = replace(now, since_ms=at_ms)
+        now = replace(now, since_ms=at_ms, dialog_uri="")
         if len(call.former) < MAX_FORMERS:
             former = Former(side=side, party=before, until_ms=at_ms)
             call = replace(call, former=(*call.former, former))

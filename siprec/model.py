@@ -143,13 +143,15 @@ class AlertLevel(StrEnum):
 class Party:
     """One end of a call: display name as sent (no quotes), SIP URI, dialog tag.
 
-    `since_ms` is when it took the place of another; None: there from the answer on.
+    `since_ms` is when it took the place of another; None: there from the answer on. `dialog_uri`
+    is what From or To said while P-Asserted-Identity named `uri`.
     """
 
     name: str = ""
     uri: str = ""
     tag: str = ""
     since_ms: int | None = None
+    dialog_uri: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +221,18 @@ class Call:
     def party(self, side: Side) -> Party:
         """Give the party of that side."""
         return self.caller if side is Side.CALLER else self.callee
+
+    def media_tag(self, side: Side) -> str:
+        """Give the tag that rtpengine knows that side by."""
+        return self.caller.tag if side is Side.CALLER else callee_media_tag(self.sid)
+
+
+def callee_media_tag(call_sid: str) -> str:
+    """Give the tag that rtpengine knows a call's callee by, whichever device has answered.
+
+    No caller can have it as well: the sid is made after their tag.
+    """
+    return f"callee-{call_sid}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

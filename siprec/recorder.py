@@ -245,20 +245,19 @@ class Recorder:
     ) -> list[Chosen]:
         """Go on with the streams of early media that are still wished; give what is to start.
 
-        When another than the one that was heard has answered, all of them start anew.
+        To rtpengine the callee is the same, whichever device has answered.
         """
-        before, file.call = file.call, answered_call(file.call, call)
+        file.call = answered_call(file.call, call)
         self._changes.calls[call.sid] = file
         self._watch(file.call)
-        is_same = before.callee.tag == call.callee.tag
         for stream in list(file.running):
             started = next((each for each in chosen if each[0] == stream.order), None)
-            if is_same and started is not None:
-                chosen.remove(started)
-                self.happen(stream.sid, e.CallReoffered(), now_ms)
-                self.happen(stream.sid, e.Pictured(picture=picture_of(file.call)), now_ms)
-            else:
+            if started is None:
                 self.happen(stream.sid, e.Stopped(), now_ms)
+                continue
+            chosen.remove(started)
+            self.happen(stream.sid, e.CallReoffered(), now_ms)
+            self.happen(stream.sid, e.Pictured(picture=picture_of(file.call)), now_ms)
         return chosen
 
     def _changed(self, entry: i.CallChanged, now_ms: int) -> None:

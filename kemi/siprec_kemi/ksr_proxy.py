@@ -114,10 +114,10 @@ def answer_media(instance: int, flags: str) -> bool:
     return int(KSR.rtpengine.rtpengine_answer(flags)) > 0
 
 
-def release_media(instance: int) -> bool:
+def release_media(instance: int, flags: str) -> bool:
     """Let rtpengine forget the call; False when it did not answer."""
     KSR.rtpengine.set_rtpengine_set(instance)
-    return int(KSR.rtpengine.rtpengine_delete("")) > 0
+    return int(KSR.rtpengine.rtpengine_delete(flags)) > 0
 
 
 def has_sdp() -> bool:

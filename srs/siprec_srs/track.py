@@ -148,7 +148,8 @@ class Track:
 
     def report(self, now: float) -> None:
         """Send a receiver report when one is due (RFC 7866 §8.1.1, RFC 3550 §6.2)."""
-        if not self.receiver.packets:
+        # An m-line that was ended has no socket any more.
+        if not self.receiver.packets or self.rtcp.fileno() < 0:
             return
         due = self.reported_at + _REPORT_S
         if not self.reports:

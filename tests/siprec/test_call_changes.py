@@ -56,6 +56,13 @@ def test_same_party_again_changes_nothing(name: str) -> None:
     assert changed_call(CALL, replace(SAME, caller=Party(name=name, uri="sip:alice@h"))) == CALL
 
 
+def test_from_of_a_party_that_was_asserted_to_be_another_says_nothing_new() -> None:
+    asserted = replace(CALL, caller=replace(ALICE, dialog_uri="sip:line1@h"))
+    assert changed_call(asserted, replace(SAME, caller=Party(uri="sip:line1@h"))) == asserted
+    moved = changed_call(asserted, replace(SAME, caller=Party(uri="sip:carol@h")))
+    assert (moved.caller.uri, moved.caller.dialog_uri) == ("sip:carol@h", "")
+
+
 def test_another_session_id_is_noted() -> None:
     changed = changed_call(CALL, replace(SAME, session_id="a;remote=b"))
     assert (changed.session_id, changed.revision) == ("a;remote=b", 1)

@@ -109,7 +109,13 @@ def test_to_json_leaves_defaults_out() -> None:
 
 
 def test_to_plain_shows_defaults() -> None:
-    assert to_plain(Party(tag="t")) == {"name": "", "uri": "", "tag": "t", "since_ms": None}
+    assert to_plain(Party(tag="t")) == {
+        "name": "",
+        "uri": "",
+        "tag": "t",
+        "since_ms": None,
+        "dialog_uri": "",
+    }
 
 
 def test_from_json_ignores_unknown_fields() -> None:

@@ -3,18 +3,18 @@
 import secrets
 from dataclasses import replace
 
-from siprec.errors import SipUriError
 from siprec.inbox import Notice
-from siprec.model import Call, Connector, Party
+from siprec.model import Call, Connector, Side
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
-from siprec.sip_uri import parse_name_addr
 from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
+from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
@@ -102,7 +102,14 @@ class Calls:
                 invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
                 keep(invitation)
             record = self._awareness.answering(invitation)
-            self._media.take_reply(invitation.instance, is_answer=invitation.offered, record=record)
+            if invitation.offered:
+                negotiation.note_answer(Side.CALLER)
+            self._media.take_reply(
+                invitation.instance,
+                invitation.call.sid,
+                is_answer=invitation.offered,
+                record=record,
+            )
         if has_sdp and status < 200 and invitation.records_early and claim_early_report():
             self._reports.ringing(invitation, callee_tag=ksr.text("$tt"))
         if 200 <= status < 300 and claim_report():
@@ -110,6 +117,8 @@ class Calls:
                 invitation,
                 callee_tag=ksr.text("$tt"),
                 session_id=ksr.header("Session-ID"),
+                quiet=negotiation.quiet(),
+                asserted=asserted_party(),
             )
             self._awareness.answered(invitation)
 
@@ -141,8 +150,8 @@ class Calls:
             account_sid=account_sid,
             sip_call_id=call_id,
             number=called,
-            caller=_party("From", ksr.text("$ft")),
-            callee=_party("To", ""),
+            caller=first_party("From", ksr.text("$ft"), asserted=asserted_party()),
+            callee=party_in("To"),
             session_id=ksr.header("Session-ID") or None,
             node=self._node,
             started_ms=now_ms(),
@@ -231,6 +240,8 @@ class Calls:
         offered = ksr_proxy.has_sdp()
         call = replace(invitation.call, is_srtp=offered and ksr_proxy.has_srtp())
         invitation = replace(invitation, call=call, offered=offered)
+        if offered:
+            negotiation.note_offer()
         record = self._awareness.invited(invitation)
         instance = self._media.offer(invitation.instance, record)
         if instance is not None:
@@ -242,7 +253,9 @@ class Calls:
                 call=replace(call, rtpengine=address),
             )
         path = Path(call.sid, invitation.instance)
-        ksr_proxy.record_route(make_parameter(self._route_key, call.sip_call_id, path))
+        ksr_proxy.record_route(
+            make_parameter(self._route_key, call.sip_call_id, call.caller.tag, path)
+        )
         return invitation
 
     def _refuse(self, invitation: Invitation, status: int, reason: str) -> None:
@@ -254,12 +267,3 @@ class Calls:
         released = not invitation.media or self._media.release(invitation.instance)
         if reason not in map(str, CHALLENGES) and claim_report():
             self._reports.failed(invitation, reason, media_released=released)
-
-
-def _party(header: str, tag: str) -> Party:
-    value = ksr.header(header)
-    try:
-        address = parse_name_addr(value)
-    except SipUriError:
-        return Party(name="", uri=value[:255], tag=tag)
-    return Party(name=address.display, uri=address.uri, tag=tag)

@@ -1,7 +1,14 @@
 """Requests inside a call: relayed along the route, their media renegotiated, and reported."""
 
+from siprec.inbox import CallChanged
+from siprec.model import Party, Side
+from siprec.record import from_json, to_json
+from siprec.session_id import session_id_pair
 from siprec_kemi import ksr, ksr_proxy
+from siprec_kemi.clock import now_ms
+from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
+from siprec_kemi.proxy.identity import asserted_party, party_in
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, read_parameter
@@ -18,6 +25,10 @@ NO_MATCH = 481
 _PATH = "$avp(siprec_path)"
 _OFFERED = "$avp(siprec_offered)"
 _SRTP, _PLAIN = "srtp", "plain"
+_SENDER = "$avp(siprec_sender)"
+_SESSION_ID = "$avp(siprec_session_id)"
+
+_OTHER = {Side.CALLER: Side.CALLEE, Side.CALLEE: Side.CALLER}
 
 
 class Dialogs:
@@ -41,17 +52,20 @@ class Dialogs:
         if not ksr_proxy.follow_route():
             self._without_route(method)
             return
-        path = read_parameter(self._route_key, ksr.text("$ci"), route)
+        path = read_parameter(self._route_key, ksr.text("$ci"), route, ksr.text("$ft"))
         if path is None:
             if method != "ACK":
                 ksr.reply_stateless(403, "Not a Dialog of This Proxy")
             return
         if method != "ACK" and not ksr.new_transaction():
             return
-        ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}")
+        ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}.{path.is_from_callee:d}")
         # With a further Route ahead the address is that proxy's to know.
         if not ksr.is_set("$du"):
             ksr_proxy.follow_real_contact()
+        if method in OFFERS:
+            ksr.set_text(_SENDER, to_json(asserted_party() or party_in("From")))
+            ksr.set_text(_SESSION_ID, ksr.header("Session-ID"))
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
             self._renegotiate(method, path)
         if method == "BYE":
@@ -64,26 +78,54 @@ class Dialogs:
 
     def _renegotiate(self, method: str, path: Path) -> None:
         is_srtp = ksr_proxy.has_srtp()
-        record = self._awareness.requested(path.call_sid)
-        self._media.renegotiate(path.instance, is_offer=method in OFFERS, record=record)
         if method in OFFERS:
             ksr.set_text(_OFFERED, _SRTP if is_srtp else _PLAIN)
+            negotiation.note_offer()
         elif method == "ACK":
             # The offer was in the 2xx, this is its answer (RFC 3261 §13.2.1), of the same profile.
-            self._reports.changed(path.call_sid, is_srtp=is_srtp)
+            negotiation.note_answer(_OTHER[_sender(path)])
+        record = self._awareness.requested(path.call_sid)
+        self._media.renegotiate(path, is_offer=method in OFFERS, record=record)
+        if method == "ACK":
+            quiet = negotiation.quiet()
+            change = CallChanged(
+                call_sid=path.call_sid, at_ms=now_ms(), is_srtp=is_srtp, quiet=quiet
+            )
+            self._reports.changed(change)
 
     def replied(self) -> None:
         """Look at a reply inside a dialog before it goes on."""
         path = _path()
         if path is None:
             return
-        if not ksr_proxy.has_sdp():
-            return
-        is_srtp = ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP
-        record = self._awareness.replied(path.call_sid)
-        self._media.renegotiate(path.instance, record=record)
-        if 200 <= ksr.number("$rs") < 300 and ksr.is_set(_OFFERED):
-            self._reports.changed(path.call_sid, is_srtp=is_srtp)
+        is_offered, has_sdp = ksr.is_set(_OFFERED), ksr_proxy.has_sdp()
+        is_srtp = has_sdp and (ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP)
+        if has_sdp:
+            if is_offered:
+                negotiation.note_answer(_sender(path))
+            record = self._awareness.replied(path.call_sid)
+            self._media.renegotiate(path, record=record)
+        if 200 <= ksr.number("$rs") < 300 and ksr.text("$rm") in OFFERS:
+            self._changed(path, is_answered=is_offered and has_sdp, is_srtp=is_srtp)
+
+    def _changed(self, path: Path, *, is_answered: bool, is_srtp: bool) -> None:
+        """Report what a re-INVITE or UPDATE has changed: media, and who the ends are."""
+        sender = from_json(Party, ksr.text(_SENDER)) if ksr.is_set(_SENDER) else None
+        parties = {_sender(path): sender, _OTHER[_sender(path)]: asserted_party()}
+        session_ids = [ksr.text(_SESSION_ID), ksr.header("Session-ID")]
+        if path.is_from_callee:
+            session_ids.reverse()
+        change = CallChanged(
+            call_sid=path.call_sid,
+            at_ms=now_ms(),
+            is_srtp=is_srtp if is_answered else None,
+            quiet=negotiation.quiet() if is_answered else None,
+            caller=parties[Side.CALLER],
+            callee=parties[Side.CALLEE],
+            session_id=session_id_pair(*session_ids) if all(session_ids) else None,
+            has_sdp=is_answered,
+        )
+        self._reports.changed(change)
 
     def bye_replied(self) -> None:
         """Look at a reply to BYE: a final one ends the call."""
@@ -102,7 +144,7 @@ class Dialogs:
         # Only who shares the dialog answers a BYE with 2xx. After another final reply the
         # controller, which knows the tags, releases the media: rtpengine deletes the call
         # for any From tag as long as the To tag is right.
-        released = 200 <= status < 300 and self._media.release(path.instance)
+        released = 200 <= status < 300 and self._media.release_path(path)
         self._awareness.over()
         self._reports.bye_answered(
             path.call_sid,
@@ -124,5 +166,10 @@ def _path() -> Path | None:
     stored = ksr.text(_PATH)
     if not stored:
         return None
-    call_sid, _, instance = stored.partition(".")
-    return Path(call_sid, int(instance))
+    call_sid, instance, is_from_callee = stored.split(".")
+    return Path(call_sid, int(instance), is_from_callee == "1")
+
+
+def _sender(path: Path) -> Side:
+    """Tell who sent the request of the transaction at hand."""
+    return Side.CALLEE if path.is_from_callee else Side.CALLER

@@ -98,7 +98,7 @@ class Entrance:
         """Tell whether the request passed us before, by a Record-Route that only we can make."""
         call_id = ksr.text("$ci")
         return any(
-            read_parameter(self._route_key, call_id, value.partition(">")[0]) is not None
+            read_parameter(self._route_key, call_id, value.partition(">")[0], "") is not None
             for value in ksr.headers("Record-Route")
         )
 

@@ -4,7 +4,9 @@ import zlib
 from collections.abc import Sequence
 
 from siprec.awareness import Indication, marked
+from siprec.model import callee_media_tag
 from siprec_kemi import ksr, ksr_proxy
+from siprec_kemi.proxy.route_parameter import Path
 
 FLAGS = "replace-origin replace-session-connection"
 # rtpengine passes profiles on as they come, and adds every suite it knows: those that do not
@@ -49,7 +51,7 @@ class Media:
         return None
 
     def take_reply(
-        self, instance: int, *, is_answer: bool, record: Indication | None = None
+        self, instance: int, call_sid: str, *, is_answer: bool, record: Indication | None = None
     ) -> None:
         """Take the SDP of a reply to a call's first INVITE: an answer, or else an offer.
 
@@ -59,24 +61,43 @@ class Media:
             return
         _give_sdp(record)
         if is_answer:
-            ksr_proxy.answer_media(instance, _flags(is_offer=False))
+            ksr_proxy.answer_media(instance, _flags(is_offer=False) + _callee(call_sid))
         else:
-            ksr_proxy.offer_media(instance, _flags(is_offer=True))
+            ksr_proxy.offer_media(instance, _flags(is_offer=True) + _callee(call_sid))
 
     def renegotiate(
-        self, instance: int, *, is_offer: bool = False, record: Indication | None = None
+        self, path: Path, *, is_offer: bool = False, record: Indication | None = None
     ) -> None:
         """Offer or answer with the SDP of the message at hand, request or reply.
 
         `is_offer` tells that it is an offer for certain; one in a 2xx cannot be told here.
         """
-        if instance < len(self._addresses):
+        if path.instance < len(self._addresses):
             _give_sdp(record)
-            ksr_proxy.manage_media(instance, _flags(is_offer=is_offer))
+            flags = _flags(is_offer=is_offer) + _callee(path.call_sid, path.is_from_callee)
+            ksr_proxy.manage_media(path.instance, flags)
 
     def release(self, instance: int) -> bool:
-        """Let rtpengine forget the call; False when that must be done by another."""
-        return instance < len(self._addresses) and ksr_proxy.release_media(instance)
+        """Let rtpengine forget a call that nobody has answered.
+
+        False when that must be done by another.
+        """
+        return instance < len(self._addresses) and ksr_proxy.release_media(instance, "")
+
+    def release_path(self, path: Path) -> bool:
+        """Let rtpengine forget the call of a request in a dialog, as `release` does."""
+        flags = _callee(path.call_sid, path.is_from_callee).strip()
+        is_ours = path.instance < len(self._addresses)
+        return is_ours and ksr_proxy.release_media(path.instance, flags)
+
+
+def _callee(call_sid: str, is_sender: bool = False) -> str:
+    """Name the callee to rtpengine, whatever tag the message has.
+
+    All devices that an INVITE reaches send their media to the one port that it offered. Were each
+    a party of its own, only the first that answered would be heard there.
+    """
+    return f" {'from' if is_sender else 'to'}-tag={callee_media_tag(call_sid)}"
 
 
 def _give_sdp(record: Indication | None) -> None:

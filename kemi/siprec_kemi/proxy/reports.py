@@ -11,6 +11,7 @@ from siprec.inbox import (
     Entry,
     Notice,
 )
+from siprec.model import Party, Side
 from siprec.session_id import session_id_pair
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
@@ -41,16 +42,33 @@ class Reports:
         if invitation.media:
             self._report(call.sid, CallRinging(call=early, orders=invitation.orders))
 
-    def answered(self, invitation: Invitation, *, callee_tag: str, session_id: str) -> None:
-        """Report a call answered; carries all that the offer knew."""
+    def answered(
+        self,
+        invitation: Invitation,
+        *,
+        callee_tag: str,
+        session_id: str,
+        quiet: tuple[Side, ...],
+        asserted: Party | None,
+    ) -> None:
+        """Report a call answered; carries all that the offer knew.
+
+        `asserted` is who the 2xx says that has answered.
+        """
         call = invitation.call
         notices = invitation.notices
         if not invitation.media:
             text = "rtpengine did not anchor this call: it cannot be recorded"
             notices = (*notices, Notice(code=MEDIA_FAILED, text=text))
+        callee = replace(call.callee, tag=callee_tag)
+        if asserted is not None and asserted.uri != callee.uri:
+            callee = replace(
+                callee, name=asserted.name, uri=asserted.uri, dialog_uri=call.callee.uri
+            )
         call = replace(
             call,
-            callee=replace(call.callee, tag=callee_tag),
+            callee=callee,
+            quiet=quiet,
             session_id=session_id_pair(call.session_id, session_id),
             answered_ms=now_ms(),
         )
@@ -64,9 +82,9 @@ class Reports:
             CallFailed(call=call, notices=invitation.notices, media_released=media_released),
         )
 
-    def changed(self, call_sid: str, *, is_srtp: bool) -> None:
-        """Report that the media of a call was renegotiated."""
-        self._report(call_sid, CallChanged(call_sid=call_sid, at_ms=now_ms(), is_srtp=is_srtp))
+    def changed(self, change: CallChanged) -> None:
+        """Report that the media of a call was renegotiated, or who its ends are."""
+        self._report(change.call_sid, change)
 
     def bye_answered(
         self, call_sid: str, *, from_tag: str, to_tag: str, status: int, media_released: bool

@@ -1,7 +1,8 @@
 """The Record-Route parameter: which call a request in a dialog belongs to, and that it is ours.
 
-`;sp=CA….0.1a2b3c4d` is the call's sid, the rtpengine instance, and a keyed digest over these
-and the Call-ID, so that nobody can send requests through us on a path that we did not make.
+`;sp=CA….0.1a2b3c4d.5e6f7a8b` is the call's sid, the rtpengine instance, and a keyed digest over
+these and the Call-ID, so that nobody can send requests through us on a path that we did not make.
+A second digest has the caller's tag in it as well, and tells who of the two sends a request.
 """
 
 import hashlib
@@ -10,32 +11,39 @@ from dataclasses import dataclass
 
 NAME = "sp"
 
-_VALUE = re.compile(r"(?:^|;)sp=(CA[0-9a-f]{32})\.(\d{1,2})\.([0-9a-f]{16})(?:;|$)")
+_VALUE = re.compile(r"(?:^|;)sp=(CA[0-9a-f]{32})\.(\d{1,2})\.([0-9a-f]{16})\.([0-9a-f]{16})(?:;|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What the parameter says."""
+    """What the parameter says, and whether the request at hand is the callee's."""
 
     call_sid: str
     instance: int
+    is_from_callee: bool = False
 
 
-def _digest(key: bytes, sip_call_id: str, call_sid: str, instance: int) -> str:
-    seen = f"{call_sid}.{instance}.{sip_call_id}".encode("utf-8", "surrogateescape")
-    return hashlib.blake2s(seen, key=key, digest_size=8).hexdigest()
+def _digest(key: bytes, *seen: object) -> str:
+    text = "\0".join(map(str, seen)).encode("utf-8", "surrogateescape")
+    return hashlib.blake2s(text, key=key, digest_size=8).hexdigest()
 
 
-def make_parameter(key: bytes, sip_call_id: str, path: Path) -> str:
+def make_parameter(key: bytes, sip_call_id: str, caller_tag: str, path: Path) -> str:
     """Make the parameter, with its leading semicolon."""
-    digest = _digest(key, sip_call_id, path.call_sid, path.instance)
-    return f";{NAME}={path.call_sid}.{path.instance}.{digest}"
+    seen = (path.call_sid, path.instance, sip_call_id)
+    digests = f"{_digest(key, *seen)}.{_digest(key, *seen, caller_tag)}"
+    return f";{NAME}={path.call_sid}.{path.instance}.{digests}"
 
 
-def read_parameter(key: bytes, sip_call_id: str, parameters: str) -> Path | None:
-    """Read the parameter out of a Route's parameters; None when it is missing or forged."""
+def read_parameter(key: bytes, sip_call_id: str, parameters: str, from_tag: str) -> Path | None:
+    """Read the parameter out of a Route's parameters; None when it is missing or forged.
+
+    `from_tag` is that of the request.
+    """
     match = _VALUE.search(parameters)
     if match is None:
         return None
-    path = Path(match[1], int(match[2]))
-    return path if match[3] == _digest(key, sip_call_id, path.call_sid, path.instance) else None
+    seen = (match[1], int(match[2]), sip_call_id)
+    if match[3] != _digest(key, *seen):
+        return None
+    return Path(match[1], int(match[2]), match[4] != _digest(key, *seen, from_tag))

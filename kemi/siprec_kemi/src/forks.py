@@ -104,7 +104,7 @@ class Forks:
 
     def request(self, call: Call, stream: Stream, leg: Leg, media: Media) -> None:
         """Ask for a fork of the recorded parties, in the order of the m-lines to be."""
-        sides = tuple((call.party(s).tag, s.label) for s in stream.order.track.sides)
+        sides = tuple((call.media_tag(s), s.label) for s in stream.order.track.sides)
         from_tags = tuple(tag for tag, _ in sides)
         tag = leg.fork_tag
         asked = _Asked("subscribe request", stream.sid, leg.number, tag, media, from_tags, sides)
