@@ -12,7 +12,7 @@ from siprec_kemi import ksr
 # An m-line in use (port not 0) with a secure profile: RTP/SAVP, RTP/SAVPF, UDP/TLS/RTP/SAVPF.
 _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 
-# What rtpengine's module takes for the SDP of the message at hand (`read_sdp_pv`).
+# Where rtpengine's module puts what it makes of the SDP (`write_sdp_pv`). It outlives messages.
 _SDP = "$var(siprec_sdp)"
 # The htable of kamailio.cfg: what endpoints that are aware were told last.
 _AWARE = "aware"
@@ -91,27 +91,43 @@ def follow_real_contact() -> None:
     KSR.nathelper.handle_ruri_alias()
 
 
-def give_sdp(text: str) -> None:
-    """Say what rtpengine is to take for the SDP of the message at hand; before each command."""
-    KSR.pv.sets(_SDP, text)
-
-
 def manage_media(instance: int, flags: str) -> bool:
     """Let rtpengine anchor the media: offer or answer, as the message has it."""
-    KSR.rtpengine.set_rtpengine_set(instance)
+    _choose(instance)
     return int(KSR.rtpengine.rtpengine_manage(flags)) > 0
 
 
 def offer_media(instance: int, flags: str) -> bool:
     """Let rtpengine take an offer; in every route, where `manage_media` may delete instead."""
-    KSR.rtpengine.set_rtpengine_set(instance)
+    _choose(instance)
     return int(KSR.rtpengine.rtpengine_offer(flags)) > 0
 
 
 def answer_media(instance: int, flags: str) -> bool:
     """Let rtpengine take an answer."""
-    KSR.rtpengine.set_rtpengine_set(instance)
+    _choose(instance)
     return int(KSR.rtpengine.rtpengine_answer(flags)) > 0
+
+
+def _choose(instance: int) -> None:
+    KSR.rtpengine.set_rtpengine_set(instance)
+    KSR.pv.sets(_SDP, "")
+
+
+def new_sdp() -> str:
+    """Give what rtpengine made of the SDP of the message at hand; "" when it did not."""
+    return ksr.text(_SDP)
+
+
+def put_sdp(text: str) -> None:
+    """Replace the SDP of the message at hand, once; other parts of a multipart stay."""
+    content_type = ksr.text("$cT")
+    if "multipart/" not in content_type:
+        done = KSR.textops.set_body(text, content_type)
+    else:
+        done = KSR.textops.replace_body_str(sdp(), text, "f")
+    if int(done) < 0:
+        ksr.log("error", "the SDP of rtpengine could not be put in: the media goes past it")
 
 
 def release_media(instance: int, flags: str) -> bool:

@@ -46,6 +46,8 @@ SIGNATURES: Mapping[str, tuple[str, str]] = {
     "sl.sl_send_reply": ("int", "int, str"),
     "textops.has_body": ("int", "none"),
     "textops.has_body_type": ("int", "str"),
+    "textops.replace_body_str": ("int", "str, str, str"),
+    "textops.set_body": ("int", "str, str"),
     "textops.set_reply_body": ("int", "str, str"),
     "textopsx.msg_apply_changes": ("int", "none"),
     "tm.t_branch_timeout": ("int", "none"),

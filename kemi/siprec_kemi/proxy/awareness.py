@@ -96,7 +96,7 @@ class Awareness:
             told = WISHED.get(wish, told)
         self._note_sender(ksr.text("$tt"), told)
         if self._told_to is ToldTo.ALL or ksr.is_set(_CALLER_IS_AWARE):
-            ksr_proxy.note_aware(_key(ksr.text("$ft")), told)
+            ksr_proxy.note_aware(_key(ksr.text("$ft")), told.value)
             return told
         return None
 
@@ -153,7 +153,7 @@ class Awareness:
         if self._told_to is ToldTo.AWARE and not is_aware(ksr.headers("Supported")):
             return
         if told is not None or not ksr_proxy.aware(_key(tag)):
-            ksr_proxy.note_aware(_key(tag), told or Indication.ON)
+            ksr_proxy.note_aware(_key(tag), (told or Indication.ON).value)
 
     def _tell(self, tag: str, now: Callable[[Indication], Indication]) -> Indication | None:
         """Give what the endpoint with that tag is told; `now` makes it of what it was told last."""
@@ -163,7 +163,7 @@ class Awareness:
         if not told and self._told_to is ToldTo.AWARE:
             return None
         indication = now(Indication(told) if told else Indication.ON)
-        ksr_proxy.note_aware(_key(tag), indication)
+        ksr_proxy.note_aware(_key(tag), indication.value)
         return indication
 
     # How it is
@@ -183,7 +183,6 @@ class Awareness:
                 return Indication.ON
             found = None if streams is None else indication_of(streams)
             is_settled = found is not None and wanted in (None, found)
-            # Preferences of nobody, or for a call that is not recorded, change nothing.
             if is_settled or monotonic_s() >= give_up_s:
                 return known if found is None else found
             sleep(_PAUSE_S)
@@ -215,7 +214,7 @@ class Awareness:
         """Keep in the transaction what the SDP at hand wishes for."""
         if self._honours and (stated := preference_in(ksr_proxy.sdp())) is not None:
             kept = strongest(stated, _wish())
-            ksr.set_text(_WISH, kept or stated)
+            ksr.set_text(_WISH, (kept or stated).value)
 
     def _honour(self, call_sid: str) -> None:
         """Order what the SDP at hand wishes for."""
@@ -232,7 +231,7 @@ class Awareness:
         for each in orders:
             self._put(call_sid, each)
         if orders:
-            ksr.set_text(_WISH, stated)
+            ksr.set_text(_WISH, stated.value)
 
 
 def _planned(invitation: Invitation) -> Indication:

@@ -42,10 +42,10 @@ class Media:
         if not ksr_proxy.has_sdp():
             return first
         flags = _flags(is_offer=True)
-        _give_sdp(record)
         for step in range(len(self._addresses)):
             instance = (first + step) % len(self._addresses)
             if ksr_proxy.offer_media(instance, flags):
+                _put_sdp(record)
                 return instance
         ksr.log("error", "no rtpengine anchors the call: it goes on with its own media")
         return None
@@ -59,11 +59,11 @@ class Media:
         """
         if instance >= len(self._addresses):
             return
-        _give_sdp(record)
         if is_answer:
             ksr_proxy.answer_media(instance, _flags(is_offer=False) + _callee(call_sid))
         else:
             ksr_proxy.offer_media(instance, _flags(is_offer=True) + _callee(call_sid))
+        _put_sdp(record)
 
     def renegotiate(
         self, path: Path, *, is_offer: bool = False, record: Indication | None = None
@@ -73,9 +73,9 @@ class Media:
         `is_offer` tells that it is an offer for certain; one in a 2xx cannot be told here.
         """
         if path.instance < len(self._addresses):
-            _give_sdp(record)
             flags = _flags(is_offer=is_offer) + _callee(path.call_sid, path.is_from_callee)
             ksr_proxy.manage_media(path.instance, flags)
+            _put_sdp(record)
 
     def release(self, instance: int) -> bool:
         """Let rtpengine forget a call that nobody has answered.
@@ -100,9 +100,11 @@ def _callee(call_sid: str, is_sender: bool = False) -> str:
     return f" {'from' if is_sender else 'to'}-tag={callee_media_tag(call_sid)}"
 
 
-def _give_sdp(record: Indication | None) -> None:
-    sdp = ksr_proxy.sdp()
-    ksr_proxy.give_sdp(sdp if record is None else marked(sdp, record))
+def _put_sdp(record: Indication | None) -> None:
+    """Let the message go on with what rtpengine made of its SDP."""
+    sdp = ksr_proxy.new_sdp()
+    if sdp:
+        ksr_proxy.put_sdp(sdp if record is None else marked(sdp, record))
 
 
 def _flags(*, is_offer: bool) -> str:
