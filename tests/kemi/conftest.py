@@ -16,8 +16,9 @@ sys.modules["KSR"] = _KSR  # type: ignore[assignment]
 
 from tests.kemi.fork_rig import Rig  # noqa: E402
 from tests.kemi.outboxes import OpenOutbox  # noqa: E402
+from tests.kemi.recording import proxied_call  # noqa: E402
 from tests.rtpengine.daemon import Rtpengine  # noqa: E402
-from tests.rtpengine.media import AnsweredCall, RtpEndpoint  # noqa: E402
+from tests.rtpengine.media import RtpEndpoint  # noqa: E402
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def rtpengine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rtpengine]:
 @pytest.fixture
 def rig(rtpengine: Rtpengine, ksr: StrictKsr, request: pytest.FixtureRequest) -> Iterator[Rig]:
     """Give a call in it, and a stream of the call."""
-    media = AnsweredCall(rtpengine.ng, f"call {request.node.name}")
+    media = proxied_call(rtpengine.ng, f"call {request.node.name}")
     rig = Rig(media)
     yield rig
     rig.loop.close()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
 from siprec.inbox import CallAnswered
-from siprec.model import Call, Connector, Leg, Party, Stream, StreamOrder
+from siprec.model import Call, Connector, Leg, Party, Stream, StreamOrder, callee_media_tag
 from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_stream_sid, shard_of_sid
@@ -20,6 +20,13 @@ WITHIN_S = 5.0
 SHARD = shard_of_sid(CALL_SID)
 
 
+def proxied_call(ng: tuple[str, int], call_id: str) -> AnsweredCall:
+    """Anchor an answered call in rtpengine as the proxy does: the callee has a tag of its own."""
+    callee = RtpEndpoint("callee", ssrc=0xB)
+    callee.tag = callee_media_tag(CALL_SID)
+    return AnsweredCall(ng, call_id, callee=callee)
+
+
 def call_of(media: AnsweredCall, answered_ms: int) -> Call:
     """Give the record of a call that rtpengine anchors."""
     return Call(
@@ -27,7 +34,7 @@ def call_of(media: AnsweredCall, answered_ms: int) -> Call:
         account_sid=ACCOUNT_SID,
         sip_call_id=media.call_id,
         caller=Party(tag=media.caller.tag),
-        callee=Party(tag=media.callee.tag),
+        callee=Party(tag="tag-callee"),
         rtpengine=f"{media.ng[0]}:{media.ng[1]}",
         answered_ms=answered_ms,
     )

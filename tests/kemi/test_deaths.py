@@ -16,7 +16,7 @@ from siprec_kemi.src import deaths as module
 from siprec_kemi.src.deaths import ASK_AGAIN_S, RTCP_SILENT_MS, TURN_S, Deaths
 from siprec_kemi.src.forks import Forks
 from siprec_kemi.src.pools import WRITE_MS, Pools
-from tests.kemi.recording import SHARD, NgLoop, Recording, call_of, send_rtcp
+from tests.kemi.recording import SHARD, NgLoop, Recording, call_of, proxied_call, send_rtcp
 from tests.kemi.strict_ksr import StrictKsr
 from tests.rtpengine.daemon import Rtpengine
 from tests.rtpengine.media import AnsweredCall, RtpEndpoint, recorder_answer
@@ -102,7 +102,7 @@ class Deathwatch:
 
 @pytest.fixture
 def media(rtpengine: Rtpengine, prefix: str) -> Iterator[AnsweredCall]:
-    call = AnsweredCall(rtpengine.ng, f"call {prefix}")
+    call = proxied_call(rtpengine.ng, f"call {prefix}")
     yield call
     call.close()
 

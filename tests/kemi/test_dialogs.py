@@ -17,7 +17,7 @@ KEY = b"key"
 URL = "redis://127.0.0.1:1"
 SHARD = 0x2A
 CALL_SID = "CA2a" + "0" * 30
-PARAMETER = make_parameter(KEY, "a@b", Path(CALL_SID, 1))
+PARAMETER = make_parameter(KEY, "a@b", "from", Path(CALL_SID, 1))
 
 
 @pytest.fixture
@@ -92,6 +92,7 @@ def test_media_offered_again_is_reported_when_it_is_answered(
 ) -> None:
     give_sdp(ksr)
     dialogs.request(method)
+    ksr.variables["$rm"] = method
     assert outbox.take() == []
     for status in (183, 488, 200):
         ksr.variables["$rs"] = status
@@ -107,9 +108,11 @@ def test_media_offered_in_a_2xx_is_reported_when_the_ack_answers_it(
 ) -> None:
     dialogs.request("INVITE")
     give_sdp(ksr)
-    ksr.variables["$rs"] = 200
+    ksr.variables |= {"$rs": 200, "$rm": "INVITE"}
     dialogs.replied()
-    assert outbox.take() == []
+    ((_, identity),) = outbox.take()
+    assert isinstance(identity, CallChanged)
+    assert (identity.has_sdp, identity.quiet, identity.is_srtp) == (False, None, None)
     dialogs.request("ACK")
     ((_, entry),) = outbox.take()
     assert isinstance(entry, CallChanged)
@@ -136,7 +139,7 @@ def test_media_that_was_renegotiated_is_srtp_when_offer_or_answer_is(
     give_sdp(ksr)
     ksr.variables["$rb"] = offer
     dialogs.request("INVITE")
-    ksr.variables |= {"$rb": answer, "$rs": 200}
+    ksr.variables |= {"$rb": answer, "$rs": 200, "$rm": "INVITE"}
     dialogs.replied()
     ((_, entry),) = outbox.take()
     assert isinstance(entry, CallChanged)
@@ -164,7 +167,9 @@ def test_offer_of_sdes_is_passed_on_without_dtls_and_without_weak_suites(
         ksr.calls.clear()
         dialogs.request(method)
         ((flags,),) = ksr.named("rtpengine.rtpengine_manage")
-        return str(flags).split()
+        *common, callee = str(flags).split()
+        assert callee == f"to-tag=callee-{CALL_SID}"
+        return common
 
     plain = flags("INVITE", sdp("RTP/AVP"))
     sdes = flags("INVITE", sdp("RTP/SAVP"))

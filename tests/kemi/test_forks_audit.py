@@ -11,8 +11,9 @@ from siprec.model import Side, StreamState
 from siprec_kemi.src import forks as module
 from siprec_kemi.src.forks import SILENT_AUDITS
 from tests.kemi.fork_rig import Rig
+from tests.kemi.recording import proxied_call
 from tests.rtpengine.daemon import free_udp_port
-from tests.rtpengine.media import AnsweredCall, RtpEndpoint
+from tests.rtpengine.media import RtpEndpoint
 from tests.siprec.streams import CALL_SID
 
 pytestmark = pytest.mark.daemon
@@ -28,7 +29,7 @@ def test_audit_finds_all_well(rig: Rig, recorders: list[RtpEndpoint]) -> None:
 def test_audit_of_a_call_that_had_many_forks_is_answered(
     rig: Rig, recorders: list[RtpEndpoint]
 ) -> None:
-    parties = [rig.call.caller.tag, rig.call.party(Side.CALLEE).tag]
+    parties = [rig.call.caller.tag, rig.call.media_tag(Side.CALLEE)]
     for number in range(100):
         tag = f"fork-old-{number}"
         ask(rig.media.ng, subscribe_request(rig.media.call_id, parties, tag))
@@ -45,7 +46,7 @@ def test_audit_finds_a_fork_that_is_gone(rig: Rig, recorders: list[RtpEndpoint])
     rig.fork(*recorders)
     # As after a restart, and a re-INVITE of the call. (A fork that was deleted stays listed.)
     rig.media.ask("delete")
-    again = AnsweredCall(rig.media.ng, rig.media.call_id)
+    again = proxied_call(rig.media.ng, rig.media.call_id)
     rig.audit()
     assert rig.next() == e.ForkLost()
     again.close()

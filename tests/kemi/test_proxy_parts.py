@@ -22,32 +22,35 @@ CALL_ID = "abc@192.0.2.1"
 # Route parameter
 
 
-@given(st.binary(min_size=1, max_size=32), st.text(), st.integers(0, 99))
-def test_parameter_comes_back_as_it_was(key: bytes, call_id: str, instance: int) -> None:
+@given(st.binary(min_size=1, max_size=32), st.text(), st.text(), st.integers(0, 99))
+def test_parameter_comes_back_as_it_was_and_tells_who_sends(
+    key: bytes, call_id: str, tag: str, instance: int
+) -> None:
     path = Path(PATH.call_sid, instance)
-    parameter = make_parameter(key, call_id, path)
-    assert read_parameter(key, call_id, parameter) == path
-    assert read_parameter(key, call_id, f"<sip:192.0.2.1;lr{parameter};ftag=x") == path
+    parameter = make_parameter(key, call_id, tag, path)
+    for text in (parameter, f"<sip:192.0.2.1;lr{parameter};ftag=x"):
+        assert read_parameter(key, call_id, text, tag) == path
+        assert read_parameter(key, call_id, text, f"{tag}x") == replace(path, is_from_callee=True)
 
 
 @pytest.mark.parametrize(
     ("key", "call_id"), [(b"other", CALL_ID), (KEY, "other"), (KEY, "")], ids=str
 )
 def test_parameter_of_another_key_or_call_is_refused(key: bytes, call_id: str) -> None:
-    assert read_parameter(key, call_id, make_parameter(KEY, CALL_ID, PATH)) is None
+    assert read_parameter(key, call_id, make_parameter(KEY, CALL_ID, "t", PATH), "t") is None
 
 
 def test_parameter_that_was_changed_is_refused() -> None:
-    parameter = make_parameter(KEY, CALL_ID, PATH)
+    parameter = make_parameter(KEY, CALL_ID, "t", PATH)
     for index in range(len(";sp="), len(parameter)):
         changed = "1" if parameter[index] != "1" else "2"
         forged = parameter[:index] + changed + parameter[index + 1 :]
-        assert read_parameter(KEY, CALL_ID, forged) is None
+        assert read_parameter(KEY, CALL_ID, forged, "t") is None
 
 
 @pytest.mark.parametrize("text", ["", ";lr", ";sp=", f";sp={PATH.call_sid}.3", "x" * 1000])
 def test_parameter_that_is_missing_is_none(text: str) -> None:
-    assert read_parameter(KEY, CALL_ID, text) is None
+    assert read_parameter(KEY, CALL_ID, text, "t") is None
 
 
 # Policy

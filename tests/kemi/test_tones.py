@@ -14,7 +14,7 @@ from siprec.model import Side, Stream, StreamState
 from siprec.settings import AwarenessSettings
 from siprec_kemi.src import tones as module
 from siprec_kemi.src.tones import Tones
-from tests.kemi.recording import WITHIN_S, NgLoop, call_of
+from tests.kemi.recording import WITHIN_S, NgLoop, call_of, proxied_call
 from tests.kemi.strict_ksr import StrictKsr
 from tests.rtpengine.daemon import Rtpengine
 from tests.rtpengine.media import AnsweredCall
@@ -87,7 +87,7 @@ class Rig:
 
 @pytest.fixture
 def call(rtpengine: Rtpengine) -> Iterator[AnsweredCall]:
-    answered = AnsweredCall(rtpengine.ng, uuid4().hex)
+    answered = proxied_call(rtpengine.ng, uuid4().hex)
     yield answered
     answered.close()
 

@@ -1,8 +1,8 @@
 """The Record-Route parameter: which call a request in a dialog belongs to, and that it is ours.
 
 `;sp=CA….0.1a2b3c4d.5e6f7a8b` is the call's sid, the rtpengine instance, and a keyed digest over
-these and the Call-ID, so that nobody can send requests through us on a path that we did not make.
-A second digest has the caller's tag in it as well, and tells who of the two sends a request.
+all of it and the Call-ID, so that nobody can send requests through us on a path that we did not
+make. A second digest has the caller's tag in it, and tells who of the two sends a request.
 """
 
 import hashlib
@@ -31,8 +31,9 @@ def _digest(key: bytes, *seen: object) -> str:
 def make_parameter(key: bytes, sip_call_id: str, caller_tag: str, path: Path) -> str:
     """Make the parameter, with its leading semicolon."""
     seen = (path.call_sid, path.instance, sip_call_id)
-    digests = f"{_digest(key, *seen)}.{_digest(key, *seen, caller_tag)}"
-    return f";{NAME}={path.call_sid}.{path.instance}.{digests}"
+    by_caller = _digest(key, *seen, caller_tag)
+    digest = _digest(key, *seen, by_caller, "all")
+    return f";{NAME}={path.call_sid}.{path.instance}.{digest}.{by_caller}"
 
 
 def read_parameter(key: bytes, sip_call_id: str, parameters: str, from_tag: str) -> Path | None:
@@ -44,6 +45,6 @@ def read_parameter(key: bytes, sip_call_id: str, parameters: str, from_tag: str)
     if match is None:
         return None
     seen = (match[1], int(match[2]), sip_call_id)
-    if match[3] != _digest(key, *seen):
+    if match[3] != _digest(key, *seen, match[4], "all"):
         return None
     return Path(match[1], int(match[2]), match[4] != _digest(key, *seen, from_tag))
