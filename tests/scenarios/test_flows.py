@@ -1,6 +1,7 @@
 """Call flows of RFC 8068, section 3.2: what the SRS is told at each step, and all of it."""
 
 import time
+from uuid import uuid4
 
 import pytest
 
@@ -104,5 +105,8 @@ def test_transfer_by_reinvite_is_told_as_another_participant_of_the_session(
     studio: Studio,
 ) -> None:
     call = Changing(studio)
-    call.report(CallChanged(call_sid=call.sid, at_ms=now_ms(), callee=CAROL))
+    # Ann's half, then that of Carol's phone (RFC 7989).
+    pair = f"{uuid4().hex};remote={uuid4().hex}"
+    change = CallChanged(call_sid=call.sid, at_ms=now_ms(), callee=CAROL, session_id=pair)
+    call.report(change)
     assert call.over() == golden("transfer")
