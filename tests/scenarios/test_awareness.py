@@ -150,6 +150,14 @@ def test_multipart_keeps_its_other_parts_and_its_length(stage: Stage) -> None:
     hang_up(alice, bob)
 
 
+@pytest.mark.parametrize("aware", [True, False])
+def test_sdp_that_is_not_utf_8_is_passed_on(stage: Stage, pair: Pair, aware: bool) -> None:
+    sdp = pair[1].sdp().replace("s=-", "s=M\udcfcller")
+    reply, _ = call(stage, pair, RECORD, aware=pair[:1] if aware else (), sdp=sdp)
+    assert told(reply) == (ON if aware else [])
+    assert "ller\r\n" in reply.body
+
+
 # Later
 
 
