@@ -103,7 +103,7 @@ def test_fork_that_must_not_be_asked_for_is_refused_for_good(rig: Rig) -> None:
 def test_fork_of_a_party_that_rtpengine_does_not_know_yet_may_be_asked_for_again(
     rig: Rig,
 ) -> None:
-    rig.call = replace(rig.call, callee=replace(rig.call.callee, tag="stranger"))
+    rig.call = replace(rig.call, sid="CA2a" + "f" * 30)
     refused = rig.request()
     assert isinstance(refused, e.ForkRefused)
     assert refused.retryable

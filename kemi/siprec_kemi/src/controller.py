@@ -48,6 +48,7 @@ from siprec_kemi.src.saver import Saver
 from siprec_kemi.src.sender import Sender
 from siprec_kemi.src.srs import Srs
 from siprec_kemi.src.tls_peers import TlsPeers
+from siprec_kemi.src.tones import Tones
 
 REDIS_TIMEOUT_S = 0.5
 RETRY_S = 0.2
@@ -114,6 +115,11 @@ class Controller:
         )
         self._lessons = Lessons(self._pools, self._watch, self._connector_of)
         self._endings = Endings(self._store)
+        self._tones = Tones(
+            settings.awareness,
+            file_of=self._recorder.file_of,
+            register=self._watch_fork_socket,
+        )
         self._retry_s = 0.0
 
     def run(self) -> None:
@@ -135,7 +141,9 @@ class Controller:
             elif isinstance(key.data, Knock):
                 self._doors.take(key.data)
             else:
-                self._forks.take(key.data.receive())
+                outcomes = key.data.receive()
+                self._forks.take(outcomes)
+                self._tones.take(outcomes)
         self._care()
         self._settle()
 
@@ -213,7 +221,7 @@ class Controller:
         own = (self._audit, self._deaths, self._leases)
         due = [each.due_s - now for each in own]
         due.append(self._watch.next_due_s() - now)
-        others = (self._forks, self._doors, self._probes, self._tls)
+        others = (self._forks, self._doors, self._probes, self._tls, self._tones)
         waits = [each.next_due_s() for each in others]
         due += [due_s - now for due_s in waits if due_s is not None]
         if not self._inboxes.is_reading and self._inboxes.after:
@@ -235,6 +243,7 @@ class Controller:
         self._doors.care()
         self._probes.care()
         self._tls.care()
+        self._tones.care()
         self._watch.care()
         now = monotonic_s()
         if now >= self._leases.due_s:
@@ -263,6 +272,7 @@ class Controller:
             self._inboxes.after[grant.shard] = grant.cursor
             self._owners.set_port(grant.shard, self._mailbox.port)
         if turnover.gained:
+            self._tones.adopt(self._recorder.live_calls())
             ksr.log("info", f"controller {self._name} took {len(turnover.gained)} shards")
 
     def _let_go(self, shards: Iterable[int]) -> None:
@@ -297,6 +307,7 @@ class Controller:
         while True:
             changes = self._recorder.take_changes()
             self._lessons.learn(changes)
+            self._tones.learn(changes.streams.values())
             for call in changes.orphans:
                 self._forks.release_call(call)
             self._endings.order(changes.to_end)

@@ -11,7 +11,7 @@ from rtpengine_ng.errors import NgRefused
 from rtpengine_ng.messages import Command, play_media, stop_media
 from siprec.awareness import is_heard
 from siprec.changes import CallFile
-from siprec.model import Call, Stream
+from siprec.model import Call, Side, Stream
 from siprec.settings import AwarenessSettings
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
@@ -134,8 +134,8 @@ class Tones:
         call = recorded.call
         # Until rtpengine says how long the file is.
         recorded.until_s = float("inf")
-        for party in (call.caller, call.callee):
-            self._send(call, play_media(call.sip_call_id, party.tag, self._tone))
+        for side in Side:
+            self._send(call, play_media(call.sip_call_id, call.media_tag(side), self._tone))
 
     def _end(self, call_sid: str) -> None:
         """Let a call be silent that no recorder hears any more, in the middle of a tone too."""
@@ -144,8 +144,9 @@ class Tones:
             return
         file = self._file_of(recorded.stream_sid)
         if file is not None and file.call.is_live:
-            for party in (file.call.caller, file.call.callee):
-                self._send(file.call, stop_media(file.call.sip_call_id, party.tag))
+            call = file.call
+            for side in Side:
+                self._send(call, stop_media(call.sip_call_id, call.media_tag(side)))
 
     def _send(self, call: Call, command: Command) -> None:
         asked = _Asked(call.sid, str(command["command"]))
