@@ -47,15 +47,18 @@ class Changing:
         so_far = max(track.seconds_so_far for track in session.tracks)
         self._studio.hear(self.stream, so_far + 2 * TALK_S)
 
-    def over(self) -> Session:
-        """Hang up; both ends must have gone by the case, and there was one recording, no alert."""
+    def over(self, callee: str = "Bob") -> Session:
+        """Hang up; both ends must have gone by the case, and there was one recording, no alert.
+
+        `callee` is who the callee was in the end.
+        """
         self.call.hang_up()
         self.callee.done()
         assert [s.sid for s in self.call.streams()] == [self.stream.sid]
         assert self.call.alerts() == []
         session = self._studio.session(self.stream)
         assert session.labels == ["1", "2"]
-        assert [track.name for track in session.tracks] == ["Ann", "Bob"]
+        assert [track.name for track in session.tracks] == ["Ann", callee]
         return session
 
 
@@ -156,4 +159,4 @@ def test_callee_that_becomes_another_is_recorded_on(studio: Studio) -> None:
     case.callee.tell(case.call.call().sip_call_id)
     case.call.caller.wait_logged("told")
     case.talk_on()
-    heard(case.over())
+    heard(case.over("Carol"))

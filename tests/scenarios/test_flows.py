@@ -1,20 +1,17 @@
 """Call flows of RFC 8068, section 3.2: what the SRS is told at each step, and all of it."""
 
-import time
 from uuid import uuid4
 
 import pytest
 
-from siprec.inbox import CallChanged
-from siprec.model import Call, Party, Side, Stream
-from siprec.shard_store import ShardStore
-from siprec.sids import shard_of_sid
+from siprec.model import Call
 from siprec.sip_uri import aor
-from siprec.store import connect
-from siprec.vault import Vault
 from tests.scenarios.flow_metadata import flow, golden
+from tests.scenarios.phone import Phone, answer, hang_up, in_name_addr
 from tests.scenarios.polling import poll
-from tests.scenarios.studio import SpokenCall, Studio
+from tests.scenarios.stage import RECORD, Stage, dial
+from tests.scenarios.studio import Studio
+from tests.scenarios.talk import Talk
 
 pytestmark = [pytest.mark.daemon, pytest.mark.usefixtures("no_errors")]
 
@@ -50,63 +47,65 @@ def test_end_of_the_call_is_told_by_the_bye(studio: Studio) -> None:
 # A call that changes
 
 
-CAROL = Party(name="Carol", uri="sip:carol@127.0.0.1")
-
-
 class Changing:
-    """A recorded call whose changes are reported as the proxy does it."""
+    """A recorded call of two phones that talk all the time, and renegotiate."""
 
-    def __init__(self, studio: Studio) -> None:
-        self._studio = studio
-        self._call: SpokenCall = studio.call("both-tracks")
-        self._stream: Stream = self._call.recording("both")
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.caller, self.callee = stage.phone("Ann"), stage.phone("Bob")
+        self.caller.invite(stage.number(RECORD, dial(self.callee)))
+        answer(self.caller, self.callee)
+        self._stream = stage.wait_recording(self.caller)
         self._told = 1
-        self.sid = self._call.call().sid
-        self.parties = parties(self._call.call()) | {CAROL.uri: "sip:carol"}
-        studio.hear(self._stream, 0.5)
+        self.parties = parties(stage.wait_call(self.caller))
 
-    def report(self, change: CallChanged) -> None:
-        """Report a change, and wait until the SRS was told of it."""
-        runtime = self._studio.stack.runtime
-        redis = runtime.settings.redis
-        client = connect(redis.url or "", timeout_s=5)
-        try:
-            vault = Vault.from_runtime(runtime)
-            inboxes = ShardStore(client, redis.prefix, "proxy", vault)
-            inboxes.append([(shard_of_sid(self.sid), change)])
-        finally:
-            client.close()
+    def reinvite(
+        self, who: Phone, offer: str, reply: str, ids: tuple[str, str] | None = None
+    ) -> None:
+        """Renegotiate directions, with a Session-ID of each end; wait until the SRS knows."""
+        other = self.callee if who is self.caller else self.caller
+        ours, theirs = [[("Session-ID", each)] for each in ids] if ids else [[], []]
+        who.request("INVITE", sdp=who.sdp(direction=offer), headers=ours)
+        other.reply(
+            other.expect("INVITE"), 200, "OK", sdp=other.sdp(direction=reply), headers=theirs
+        )
+        who.ack(who.expect(200))
+        other.expect("ACK")
         self._told += 1
-        poll(self._is_told, why=lambda: str(self._studio.srs.session_of(self._stream.sid)))
+        poll(self._is_told, why=lambda: str(self._stage.srs.session_of(self._stream.sid)))
 
     def _is_told(self) -> bool:
-        session = self._studio.srs.session_of(self._stream.sid)
+        session = self._stage.srs.session_of(self._stream.sid)
         return session is not None and len(session.summary["metadata_history"]) == self._told
 
     def over(self) -> str:
         """Hang up; give all that the SRS was told."""
-        self._call.hang_up()
-        assert self._call.alerts() == []
-        return flow(self.parties, self._studio.session(self._stream))
+        hang_up(self.caller, self.callee)
+        session = self._stage.wait_session(self._stream)
+        assert self._stage.alerts(self.caller) == []
+        assert session.problems == []
+        return flow(self.parties, session)
 
 
-def now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def test_hold_and_its_end_are_told_by_who_sends_and_receives(studio: Studio) -> None:
-    call = Changing(studio)
-    call.report(CallChanged(call_sid=call.sid, at_ms=now_ms(), quiet=(Side.CALLEE,)))
-    call.report(CallChanged(call_sid=call.sid, at_ms=now_ms(), quiet=()))
+def test_hold_and_its_end_are_told_by_who_sends_and_receives(stage: Stage) -> None:
+    call = Changing(stage)
+    with Talk(call.caller, call.callee) as talking:
+        call.reinvite(call.caller, "sendonly", "recvonly")
+        talking.go_on()
+        call.reinvite(call.caller, "sendrecv", "sendrecv")
+        talking.go_on()
+    assert talking.lost == ([], [])
     assert call.over() == golden("hold")
 
 
 def test_transfer_by_reinvite_is_told_as_another_participant_of_the_session(
-    studio: Studio,
+    stage: Stage,
 ) -> None:
-    call = Changing(studio)
-    # Ann's half, then that of Carol's phone (RFC 7989).
-    pair = f"{uuid4().hex};remote={uuid4().hex}"
-    change = CallChanged(call_sid=call.sid, at_ms=now_ms(), callee=CAROL, session_id=pair)
-    call.report(change)
+    call = Changing(stage)
+    call.callee.local = '"Carol" <sip:carol@127.0.0.1>'
+    call.parties["sip:carol@127.0.0.1"] = "sip:carol"
+    ann, carol = uuid4().hex, uuid4().hex
+    ids = f"{carol};remote={ann}", f"{ann};remote={carol}"
+    call.reinvite(call.callee, "sendrecv", "sendrecv", ids)
+    call.callee.local = in_name_addr(call.callee.local)
     assert call.over() == golden("transfer")
