@@ -72,6 +72,15 @@ class CallChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallReferred:
+    """A REFER in a call had a 2xx: `referred_by` sends the other one to `target`; both URIs."""
+
+    call_sid: str
+    target: str
+    referred_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ByeAnswered:
     """The final reply (`status`) to a BYE of the call. The tags are the BYE's own.
 
@@ -206,6 +215,7 @@ Entry = (
     | CallAnswered
     | CallFailed
     | CallChanged
+    | CallReferred
     | ByeAnswered
     | StartOrdered
     | StopOrdered
@@ -221,6 +231,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "call-answered": CallAnswered,
     "call-failed": CallFailed,
     "call-changed": CallChanged,
+    "call-referred": CallReferred,
     "bye-answered": ByeAnswered,
     "start-ordered": StartOrdered,
     "stop-ordered": StopOrdered,

@@ -97,6 +97,11 @@ def actions_key(prefix: str, node: str) -> str:
     return f"{prefix}actions:{node}"
 
 
+def relatives_key(prefix: str, name: str) -> str:
+    """Hash with expiry: call sid to what those that follow the call need to know of it."""
+    return f"{prefix}relatives:{name}"
+
+
 def controllers_key(prefix: str) -> str:
     """Sorted set: controllers by the time (ms, Redis clock) until which they count as alive."""
     return prefix + "controllers"

@@ -167,11 +167,12 @@ class Former:
 class Kinship:
     """What the INVITE of a call says of a call before it, of which it may be a transfer.
 
-    `replaces` is the Call-ID of Replaces (RFC 3891), `referred_by` and `target` the URIs of
-    Referred-By (RFC 3892) and of the Request-URI. Its Session-ID is that of the call.
+    `replaces` is the Call-ID of Replaces (RFC 3891) and `tags` its tags, sorted; `referred_by` and
+    `target` are the URIs of Referred-By (RFC 3892) and of the Request-URI.
     """
 
     replaces: str = ""
+    tags: tuple[str, ...] = ()
     referred_by: str = ""
     target: str = ""
 

@@ -90,6 +90,10 @@ class Recorder:
         file = self.file_of(stream_sid)
         return None if file is None else file.streams.get(stream_sid)
 
+    def call_file(self, call_sid: str) -> CallFile | None:
+        """Give a call that is here."""
+        return self._files.get(call_sid)
+
     def live_calls(self) -> list[CallFile]:
         """List the calls that are here."""
         return list(self._files.values())

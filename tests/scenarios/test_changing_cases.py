@@ -160,3 +160,9 @@ def test_callee_that_becomes_another_is_recorded_on(studio: Studio) -> None:
     case.call.caller.wait_logged("told")
     case.talk_on()
     heard(case.over("Carol"))
+
+
+def test_second_of_two_early_dialogs_is_recorded_when_it_answers(studio: Studio) -> None:
+    case = Changing(studio, "forked-call")
+    case.recorded()
+    heard(case.over())

@@ -109,3 +109,25 @@ def test_transfer_by_reinvite_is_told_as_another_participant_of_the_session(
     call.reinvite(call.callee, "sendrecv", "sendrecv", ids)
     call.callee.local = in_name_addr(call.callee.local)
     assert call.over() == golden("transfer")
+
+
+def test_transfer_by_refer_is_told_as_another_session_of_the_group(stage: Stage) -> None:
+    ann, bob, carol = (stage.phone(name) for name in ("Ann", "Bob", "Carol"))
+    ann.invite(stage.number(RECORD, dial(bob)))
+    answer(ann, bob)
+    first = stage.wait_recording(ann)
+    known = parties(stage.wait_call(ann))
+    number = stage.number(RECORD, dial(carol))
+    refer = [("Refer-To", f"<sip:{number}@127.0.0.1>"), ("Referred-By", f"<{bob.contact}>")]
+    bob.request("REFER", headers=refer)
+    ann.reply(ann.expect("REFER"), 202, "Accepted")
+    bob.expect(202)
+    hang_up(bob, ann)
+    session = stage.wait_session(first)
+    again = stage.phone("Ann")
+    again.invite(number, headers=[("Referred-By", f"<{bob.contact}>")])
+    answer(again, carol)
+    second = stage.wait_recording(again)
+    known[aor(stage.wait_call(again).callee.uri)] = "sip:carol"
+    hang_up(again, carol)
+    assert flow(known, session, stage.wait_session(second)) == golden("refer")

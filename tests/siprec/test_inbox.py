@@ -37,6 +37,7 @@ ENTRIES: dict[str, i.Entry] = {
     ),
     "call-ringing": i.CallRinging(call=CALL),
     "call-failed": i.CallFailed(call=CALL),
+    "call-referred": i.CallReferred(call_sid=CALL_SID, target="sip:c@h", referred_by="sip:a@h"),
     "call-changed": i.CallChanged(call_sid=CALL_SID, at_ms=5),
     "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),
     "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),

@@ -10,6 +10,7 @@ import pytest
 
 from siprec import inbox, keys
 from siprec.health import Load, SrsHealth, SrsLoad
+from siprec.kinship import Relative
 from siprec.model import (
     Alert,
     Ask,
@@ -38,7 +39,21 @@ from tests.siprec.test_inbox import ENTRIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "redis.md").read_text("utf-8")
 RECORDS = (
-    *(Call, Party, Former, Kinship, Picture, Timer, Stream, StreamOrder, Plan, Leg, Ask, Moment),
+    *(
+        Call,
+        Party,
+        Former,
+        Kinship,
+        Relative,
+        Picture,
+        Timer,
+        Stream,
+        StreamOrder,
+        Plan,
+        Leg,
+        Ask,
+        Moment,
+    ),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
 )
@@ -65,11 +80,11 @@ def test_every_key_has_a_row() -> None:
     ]
     names += [shard.call("CA…"), shard.reply("ID")]
     names += [keys.connectors_key("", "AC…"), keys.turns_key("", "AC…")]
-    names += [keys.actions_key("", "NODE")]
+    names += [keys.actions_key("", "NODE"), keys.relatives_key("", "NAME")]
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
-    assert len(names) == 17
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 8
+    assert len(names) == 18
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 9
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 

@@ -16,6 +16,7 @@ from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
+from siprec_kemi.proxy.kinship import kinship_of_invite
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
 from siprec_kemi.proxy.reports import Reports
@@ -153,6 +154,7 @@ class Calls:
             caller=first_party("From", ksr.text("$ft"), asserted=asserted_party()),
             callee=party_in("To"),
             session_id=ksr.header("Session-ID") or None,
+            kinship=kinship_of_invite(),
             node=self._node,
             started_ms=now_ms(),
         )

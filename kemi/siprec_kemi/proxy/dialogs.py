@@ -1,6 +1,6 @@
 """Requests inside a call: relayed along the route, their media renegotiated, and reported."""
 
-from siprec.inbox import CallChanged
+from siprec.inbox import CallChanged, CallReferred
 from siprec.model import Party, Side
 from siprec.record import from_json, to_json
 from siprec.session_id import session_id_pair
@@ -9,6 +9,7 @@ from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.identity import asserted_party, party_in
+from siprec_kemi.proxy.kinship import referral
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, read_parameter
@@ -27,6 +28,7 @@ _OFFERED = "$avp(siprec_offered)"
 _SRTP, _PLAIN = "srtp", "plain"
 _SENDER = "$avp(siprec_sender)"
 _SESSION_ID = "$avp(siprec_session_id)"
+_REFERRAL = "$avp(siprec_referral)"
 
 _OTHER = {Side.CALLER: Side.CALLEE, Side.CALLEE: Side.CALLER}
 
@@ -66,6 +68,8 @@ class Dialogs:
         if method in OFFERS:
             ksr.set_text(_SENDER, to_json(asserted_party() or party_in("From")))
             ksr.set_text(_SESSION_ID, ksr.header("Session-ID"))
+        elif method == "REFER" and (referred := referral(path.call_sid)) is not None:
+            ksr.set_text(_REFERRAL, to_json(referred))
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
             self._renegotiate(method, path)
         if method == "BYE":
@@ -105,7 +109,10 @@ class Dialogs:
                 negotiation.note_answer(_sender(path))
             record = self._awareness.replied(path.call_sid)
             self._media.renegotiate(path, record=record)
-        if 200 <= ksr.number("$rs") < 300 and ksr.text("$rm") in OFFERS:
+        is_success = 200 <= ksr.number("$rs") < 300
+        if is_success and ksr.is_set(_REFERRAL):
+            self._reports.referred(from_json(CallReferred, ksr.text(_REFERRAL)))
+        if is_success and ksr.text("$rm") in OFFERS:
             self._changed(path, is_answered=is_offered and has_sdp, is_srtp=is_srtp)
 
     def _changed(self, path: Path, *, is_answered: bool, is_srtp: bool) -> None:

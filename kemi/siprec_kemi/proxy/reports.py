@@ -7,6 +7,7 @@ from siprec.inbox import (
     CallAnswered,
     CallChanged,
     CallFailed,
+    CallReferred,
     CallRinging,
     Entry,
     Notice,
@@ -85,6 +86,10 @@ class Reports:
     def changed(self, change: CallChanged) -> None:
         """Report that the media of a call was renegotiated, or who its ends are."""
         self._report(change.call_sid, change)
+
+    def referred(self, referral: CallReferred) -> None:
+        """Report that a party of a call was sent to somebody else."""
+        self._report(referral.call_sid, referral)
 
     def bye_answered(
         self, call_sid: str, *, from_tag: str, to_tag: str, status: int, media_released: bool

@@ -13,7 +13,15 @@ from rtpengine_ng.client import NgSocket
 from siprec import events as e
 from siprec.changes import Order
 from siprec.errors import SipUriError
-from siprec.inbox import Entry, SrsReplied, SrsRequested, from_fields
+from siprec.inbox import (
+    CallAnswered,
+    CallReferred,
+    CallRinging,
+    Entry,
+    SrsReplied,
+    SrsRequested,
+    from_fields,
+)
 from siprec.leg_target import target_of
 from siprec.model import Call, Connector, Leg, Stream
 from siprec.recorder import Choice, Recorder
@@ -36,6 +44,7 @@ from siprec_kemi.src.endings import Endings
 from siprec_kemi.src.forks import Forks, media_of
 from siprec_kemi.src.health_watch import HealthWatch
 from siprec_kemi.src.inbox_reader import InboxReader
+from siprec_kemi.src.kin import Kin
 from siprec_kemi.src.leases import Leases
 from siprec_kemi.src.lessons import Lessons
 from siprec_kemi.src.mail import Mailbox
@@ -115,6 +124,7 @@ class Controller:
         )
         self._lessons = Lessons(self._pools, self._watch, self._connector_of)
         self._endings = Endings(self._store)
+        self._kin = Kin(self._store, self._recorder, settings.limits.call_s)
         self._tones = Tones(
             settings.awareness,
             file_of=self._recorder.file_of,
@@ -211,6 +221,10 @@ class Controller:
                 self._srs.take_request(entry, now_ms())
             case SrsReplied():
                 self._take_reply(entry)
+            case CallReferred():
+                self._kin.referred(entry)
+            case CallAnswered() | CallRinging():
+                self._recorder.apply(shard, self._kin.joined(entry), self._choose, now_ms())
             case _:
                 self._recorder.apply(shard, entry, self._choose, now_ms())
 
@@ -308,6 +322,7 @@ class Controller:
             changes = self._recorder.take_changes()
             self._lessons.learn(changes)
             self._tones.learn(changes.streams.values())
+            self._kin.learn(changes)
             for call in changes.orphans:
                 self._forks.release_call(call)
             self._endings.order(changes.to_end)

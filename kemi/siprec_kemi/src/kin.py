@@ -1,0 +1,78 @@
+"""Calls that are transfers of each other: written where others find them, and looked up."""
+
+from dataclasses import replace
+
+from siprec.changes import Changes
+from siprec.inbox import CallAnswered, CallReferred, CallRinging
+from siprec.kinship import Relative, chosen, names_followed, names_of, refer_name, relative_of
+from siprec.model import Call
+from siprec.record import RecordError
+from siprec.recorder import Recorder
+from siprec.store import Store, StoreUnavailable
+from siprec_kemi import ksr
+
+# How long a call can be followed after its end, and after a REFER.
+AFTER_END_S = 300
+AFTER_REFER_S = 180
+
+
+class Kin:
+    """The relatives of calls. `live_s` is the longest that a call may last."""
+
+    def __init__(self, store: Store, recorder: Recorder, live_s: int) -> None:
+        self._store = store
+        self._recorder = recorder
+        self._live_s = live_s
+
+    def joined(self, entry: CallAnswered | CallRinging) -> CallAnswered | CallRinging:
+        """Give the entry with the group of the call that its call goes on with, if there is one."""
+        call = entry.call
+        if call.kinship is None and not call.session_id:
+            return entry
+        try:
+            found = self._find(call)
+        except (StoreUnavailable, RecordError) as error:
+            ksr.log("warning", f"{call.sid} is taken for no transfer: {error}")
+            return entry
+        if found is None:
+            return entry
+        ksr.log("info", f"{call.sid} goes on with {found.sid}")
+        return replace(entry, call=replace(call, group=found.group))
+
+    def _find(self, call: Call) -> Relative | None:
+        for name, tags in names_followed(call):
+            relative = chosen(call, tags, self._store.relatives(name))
+            if relative is not None:
+                return relative
+        return None
+
+    def referred(self, entry: CallReferred) -> None:
+        """Note that a party of a call is sent to somebody else (RFC 3515)."""
+        file = self._recorder.call_file(entry.call_sid)
+        name = refer_name(entry.referred_by, entry.target)
+        if file is not None and name:
+            self._put([(name, relative_of(file.call), AFTER_REFER_S)])
+
+    def learn(self, changes: Changes) -> None:
+        """Write down calls that are recorded, so that others can be known to follow them."""
+        begun = (self._recorder.file_of(s.sid) for _, event, s in changes.transitions if not event)
+        live = {file.call.sid: file for file in (*begun, *changes.calls.values()) if file}
+        known: list[tuple[str, Relative, int]] = []
+        for file in live.values():
+            if file.call.is_live and file.streams:
+                known += _known(file.call, self._live_s)
+        for file in changes.retired.values():
+            if file.streams:
+                known += _known(file.call, AFTER_END_S)
+        if known:
+            self._put(known)
+
+    def _put(self, known: list[tuple[str, Relative, int]]) -> None:
+        try:
+            self._store.put_relatives(known)
+        except StoreUnavailable as error:
+            ksr.log("warning", f"transfers of {len(known)} calls will not be known: {error}")
+
+
+def _known(call: Call, seconds: int) -> list[tuple[str, Relative, int]]:
+    return [(name, relative_of(call), seconds) for name in names_of(call)]
