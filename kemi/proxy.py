@@ -15,6 +15,7 @@ from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.outbox import Outbox
 from siprec_kemi.proxy.policy import Policy
 from siprec_kemi.proxy.reports import Reports
+from siprec_kemi.proxy.session_ids import SessionIds
 from siprec_kemi.runtime import load_runtime, settle_memory
 
 
@@ -40,8 +41,9 @@ class Proxy:
         if rank > 0:
             documents.warm_up()
         awareness = Awareness(settings.awareness, url, prefix, self._breaker, reports.order)
-        self._calls = Calls(runtime, documents, media, policy, reports, awareness)
-        self._dialogs = Dialogs(key, media, reports, awareness)
+        ids = SessionIds(key, settings.sip.session_id)
+        self._calls = Calls(runtime, documents, media, policy, reports, awareness, ids)
+        self._dialogs = Dialogs(key, media, reports, awareness, ids)
         self._entrance = Entrance(key, self._calls, self._dialogs, policy, Inside(runtime))
 
     @ksr.hook

@@ -14,12 +14,13 @@ def session_id_pair(invite: str | None, answer: str | None) -> str | None:
     two first ones make the pair. An endpoint that has none counts as nil. None when neither
     header holds a UUID.
     """
-    caller, callee = _local(invite), _local(answer)
+    caller, callee = local_uuid(invite), local_uuid(answer)
     if caller is None and callee is None:
         return None
     return f"{caller or NIL};remote={callee or NIL}"
 
 
-def _local(value: str | None) -> str | None:
+def local_uuid(value: str | None) -> str | None:
+    """Read the UUID of who wrote the header; None when there is none."""
     match = _LOCAL.match(value or "")
     return match[1].lower() if match else None

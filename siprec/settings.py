@@ -39,6 +39,13 @@ class OnPreference(StrEnum):
     HONOUR = "honour"
 
 
+class OnSessionId(StrEnum):
+    """What an endpoint without a Session-ID (RFC 7989) gets: none, or one of ours."""
+
+    PASS = "pass"
+    GENERATE = "generate"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipSettings:
     """The proxy role. `listen` items are `udp:HOST:PORT`, `tcp:` or `tls:`, IPv6 in brackets.
@@ -51,6 +58,7 @@ class SipSettings:
     workers: int = 4
     allow: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     request_uri_routing: bool = False
+    session_id: OnSessionId = OnSessionId.PASS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from siprec.record import from_plain
-from siprec.settings import LogFormat, LogLevel, OnPreference, Settings, ToldTo
+from siprec.settings import LogFormat, LogLevel, OnPreference, OnSessionId, Settings, ToldTo
 from siprec_control import values
 from siprec_control.errors import ConfigError
 from siprec_control.toml_lines import key_lines
@@ -33,6 +33,7 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "workers": values.whole(1, 64),
         "allow": values.many(values.network),
         "request_uri_routing": values.flag,
+        "session_id": values.choice(OnSessionId),
     },
     "src": {
         "listen": values.many(values.listen, at_least=1),

@@ -15,6 +15,7 @@ _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 # Where rtpengine's module puts what it makes of the SDP (`write_sdp_pv`). It outlives messages.
 _SDP = "$var(siprec_sdp)"
 # The htable of kamailio.cfg: what endpoints that are aware were told last.
+_SESSION_IDS = "session_ids"
 _AWARE = "aware"
 
 # States of a dialog in Kamailio: answered, with or without the ACK; over.
@@ -149,6 +150,21 @@ def sdp() -> str:
     if "multipart/" not in content_type:
         return ksr.text("$rb")
     return sdp_of(content_type, ksr.octets("rb")) or ""
+
+
+def note_session_id(key: str, uuid: str) -> None:
+    """Keep what an endpoint calls its half of a session, for all workers."""
+    KSR.htable.sht_sets(_SESSION_IDS, key, uuid)
+
+
+def session_id(key: str) -> str:
+    """Give what an endpoint calls its half of a session; "" when it said nothing."""
+    return str(KSR.htable.sht_get(_SESSION_IDS, key) or "")
+
+
+def forget_session_id(key: str) -> None:
+    """Forget an endpoint's half of a session."""
+    KSR.htable.sht_rm(_SESSION_IDS, key)
 
 
 def note_aware(key: str, told: str) -> None:

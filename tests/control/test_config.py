@@ -108,6 +108,7 @@ BAD = [
     ("sip.workers", "1.5", "1.5 is not a whole number"),
     ("sip.allow", '["192.0.2.1/24"]', "is not a network"),
     ("sip.allow", '["example.com"]', "is not a network"),
+    ("sip.session_id", '"always"', "is none of pass, generate"),
     ("sip.request_uri_routing", '"yes"', "'yes' is not true or false"),
     ("src.listen", "{}", "a table is not a list"),
     ("src.listen", '["tcp:127.0.0.1:5060"]', "is [sip] listen's already"),

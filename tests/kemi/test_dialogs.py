@@ -3,13 +3,14 @@
 import pytest
 
 from siprec.inbox import ByeAnswered, CallChanged
-from siprec.settings import AwarenessSettings
+from siprec.settings import AwarenessSettings, OnSessionId
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.dialogs import Dialogs
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, make_parameter
+from siprec_kemi.proxy.session_ids import SessionIds
 from tests.kemi.outboxes import OpenOutbox
 from tests.kemi.strict_ksr import StrictKsr
 
@@ -33,7 +34,7 @@ def dialogs(outbox: OpenOutbox, ksr: StrictKsr) -> Dialogs:
     media = Media(["127.0.0.1:1", "127.0.0.1:2"])
     reports = Reports(outbox, URL, "p:", Breaker())
     awareness = Awareness(AwarenessSettings(), URL, "p:", Breaker(), reports.order)
-    return Dialogs(KEY, media, reports, awareness)
+    return Dialogs(KEY, media, reports, awareness, SessionIds(KEY, OnSessionId.PASS))
 
 
 def give_sdp(ksr: StrictKsr) -> None:

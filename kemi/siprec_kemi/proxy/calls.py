@@ -21,6 +21,7 @@ from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, make_parameter
+from siprec_kemi.proxy.session_ids import SessionIds
 
 ON_REPLY = "ksr_call_reply"
 ON_FAILURE = "ksr_call_failure"
@@ -31,6 +32,7 @@ NO_GATEWAY = 12200
 STORE_AWAY = 20503
 NO_RECORDER = 32011
 RETRY_AFTER_S = 30
+TRYING = 100
 
 # Silence of a target is not waited out longer than its Dial, nor for ever without one.
 RING_S = 180
@@ -48,6 +50,7 @@ class Calls:
         policy: Policy,
         reports: Reports,
         awareness: Awareness,
+        session_ids: SessionIds,
     ) -> None:
         self._account_sid = runtime.settings.account.sid or ""
         self._node = runtime.node
@@ -57,6 +60,7 @@ class Calls:
         self._policy = policy
         self._reports = reports
         self._awareness = awareness
+        self._session_ids = session_ids
 
     def invite(self) -> None:
         """Take a new call: its document when the number has one, else the default route."""
@@ -93,6 +97,7 @@ class Calls:
     def replied(self) -> None:
         """Look at a reply to the INVITE before it goes to the caller."""
         status = ksr.number("$rs")
+        session_id = self._session_ids.in_reply() if status > TRYING else ""
         # Most replies ring: they need not know the call.
         has_sdp = ksr_proxy.has_sdp()
         invitation = kept() if has_sdp or 200 <= status < 300 else None
@@ -117,7 +122,7 @@ class Calls:
             self._reports.answered(
                 invitation,
                 callee_tag=ksr.text("$tt"),
-                session_id=ksr.header("Session-ID"),
+                session_id=session_id,
                 quiet=negotiation.quiet(),
                 asserted=asserted_party(),
             )
@@ -153,7 +158,7 @@ class Calls:
             number=called,
             caller=first_party("From", ksr.text("$ft"), asserted=asserted_party()),
             callee=party_in("To"),
-            session_id=ksr.header("Session-ID") or None,
+            session_id=self._session_ids.in_request() or None,
             kinship=kinship_of_invite(),
             node=self._node,
             started_ms=now_ms(),

@@ -13,6 +13,7 @@ from siprec_kemi.proxy.kinship import referral
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, read_parameter
+from siprec_kemi.proxy.session_ids import SessionIds
 
 ON_REPLY = "ksr_dialog_reply"
 ON_BYE_REPLY = "ksr_bye_reply"
@@ -22,6 +23,7 @@ OFFERS = ("INVITE", "UPDATE")
 WITH_MEDIA = ("INVITE", "UPDATE", "ACK", "PRACK")
 CHALLENGES = (401, 407)
 NO_MATCH = 481
+TRYING = 100
 
 _PATH = "$avp(siprec_path)"
 _OFFERED = "$avp(siprec_offered)"
@@ -37,12 +39,18 @@ class Dialogs:
     """Calls after their first INVITE. One per SIP worker."""
 
     def __init__(
-        self, route_key: bytes, media: Media, reports: Reports, awareness: Awareness
+        self,
+        route_key: bytes,
+        media: Media,
+        reports: Reports,
+        awareness: Awareness,
+        session_ids: SessionIds,
     ) -> None:
         self._route_key = route_key
         self._media = media
         self._reports = reports
         self._awareness = awareness
+        self._session_ids = session_ids
 
     def request(self, method: str) -> None:
         """Relay a request that has a To tag; only on a path that we made ourselves."""
@@ -65,9 +73,10 @@ class Dialogs:
         # With a further Route ahead the address is that proxy's to know.
         if not ksr.is_set("$du"):
             ksr_proxy.follow_real_contact()
+        session_id = self._session_ids.in_request()
         if method in OFFERS:
             ksr.set_text(_SENDER, to_json(asserted_party() or party_in("From")))
-            ksr.set_text(_SESSION_ID, ksr.header("Session-ID"))
+            ksr.set_text(_SESSION_ID, session_id)
         elif method == "REFER" and (referred := referral(path.call_sid)) is not None:
             ksr.set_text(_REFERRAL, to_json(referred))
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
@@ -102,6 +111,7 @@ class Dialogs:
         path = _path()
         if path is None:
             return
+        session_id = self._session_ids.in_reply() if ksr.number("$rs") > TRYING else ""
         is_offered, has_sdp = ksr.is_set(_OFFERED), ksr_proxy.has_sdp()
         is_srtp = has_sdp and (ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP)
         if has_sdp:
@@ -113,13 +123,14 @@ class Dialogs:
         if is_success and ksr.is_set(_REFERRAL):
             self._reports.referred(from_json(CallReferred, ksr.text(_REFERRAL)))
         if is_success and ksr.text("$rm") in OFFERS:
-            self._changed(path, is_answered=is_offered and has_sdp, is_srtp=is_srtp)
+            is_answered = is_offered and has_sdp
+            self._changed(path, session_id, is_answered=is_answered, is_srtp=is_srtp)
 
-    def _changed(self, path: Path, *, is_answered: bool, is_srtp: bool) -> None:
+    def _changed(self, path: Path, session_id: str, *, is_answered: bool, is_srtp: bool) -> None:
         """Report what a re-INVITE or UPDATE has changed: media, and who the ends are."""
         sender = from_json(Party, ksr.text(_SENDER)) if ksr.is_set(_SENDER) else None
         parties = {_sender(path): sender, _OTHER[_sender(path)]: asserted_party()}
-        session_ids = [ksr.text(_SESSION_ID), ksr.header("Session-ID")]
+        session_ids = [ksr.text(_SESSION_ID), session_id]
         if path.is_from_callee:
             session_ids.reverse()
         change = CallChanged(
@@ -137,6 +148,8 @@ class Dialogs:
     def bye_replied(self) -> None:
         """Look at a reply to BYE: a final one ends the call."""
         status = ksr.number("$rs")
+        if status > TRYING:
+            self._session_ids.in_reply()
         if 200 <= status < 300:
             self._bye_over(status)
 
@@ -153,6 +166,7 @@ class Dialogs:
         # for any From tag as long as the To tag is right.
         released = 200 <= status < 300 and self._media.release_path(path)
         self._awareness.over()
+        self._session_ids.over()
         self._reports.bye_answered(
             path.call_sid,
             from_tag=ksr.text("$ft"),
