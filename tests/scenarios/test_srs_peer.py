@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from siprec.model import StreamState
-from tests.scenarios.phone import hang_up
+from tests.scenarios.phone import Phone, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stage import Stage
@@ -255,3 +255,85 @@ def test_requests_follow_a_contact_that_moves(stage: Stage) -> None:
     )
     assert is_sound(session)
     assert alerts == []
+
+
+# The call changes
+
+
+def hold(who: Phone, other: Phone, offer: str, reply: str) -> None:
+    """Renegotiate the directions of a call."""
+    who.request("INVITE", sdp=who.sdp(direction=offer))
+    other.reply(other.expect("INVITE"), 200, "OK", sdp=other.sdp(direction=reply))
+    who.ack(who.expect(200))
+    other.expect("ACK")
+
+
+def told(session: Session) -> list[tuple[str, str]]:
+    """Give by what each document of the metadata came, and how much it told."""
+    return [(each["source"], each["datamode"]) for each in session.summary["metadata"]]
+
+
+@pytest.mark.parametrize("status", ["400", "405", "415", "488", "501"])
+def test_update_that_the_srs_does_not_take_becomes_a_reinvite(stage: Stage, status: str) -> None:
+    srs = stage.recorder_alone("--refuse-update", status)
+    options = ("--options-s", "0", "--metadata-by", "update")
+    caller, callee = begin(stage, stage.connect(srs.uri, options=options))
+    with Talk(caller, callee) as talking:
+        stream = stage.wait_recording(caller)
+        hold(caller, callee, "sendonly", "recvonly")
+        poll(lambda: has_done(srs, lambda s: requests(s, "received", "INVITE") == [200]))
+        talking.go_on()
+    hang_up(caller, callee)
+    session = stage.wait_session(stream, srs)
+    assert requests(session, "received", "UPDATE") == [int(status)]
+    assert told(session)[-2:] == [("INVITE", "partial"), ("BYE", "partial")]
+    assert is_sound(session)
+    assert stage.alerts(caller) == []
+
+
+def test_changes_that_follow_each_other_fast_are_told_together_by_update(stage: Stage) -> None:
+    srs = stage.recorder_alone()
+    options = ("--options-s", "0", "--metadata-by", "update")
+    caller, callee = begin(stage, stage.connect(srs.uri, options=options))
+    with Talk(caller, callee) as talking:
+        stream = stage.wait_recording(caller)
+        for who, other in ((caller, callee), (callee, caller)) * 3:
+            hold(who, other, "sendonly", "recvonly")
+        hold(caller, callee, "inactive", "inactive")
+        poll(lambda: has_done(srs, lambda s: senders(s) == 0))
+        talking.go_on()
+    hang_up(caller, callee)
+    session = stage.wait_session(stream, srs)
+    updates = requests(session, "received", "UPDATE")
+    assert 1 <= len(updates) <= 3
+    assert set(updates) == {200}
+    assert is_sound(session)
+    assert stage.alerts(caller) == []
+
+
+def senders(session: Session) -> int:
+    """Count who sends, as the SRS knows it now."""
+    parties = session.summary["metadata_history"][-1]["participants"].values()
+    return sum(len(each["send"]) for each in parties)
+
+
+def test_party_on_hold_is_inactive_where_the_connector_wishes_so(stage: Stage) -> None:
+    srs = stage.recorder_alone()
+    options = ("--options-s", "0", "--hold", "inactive")
+    caller, callee = begin(stage, stage.connect(srs.uri, options=options))
+    with Talk(caller, callee) as talking:
+        stream = stage.wait_recording(caller)
+        talking.go_on()
+        for offer, reply, count in (("sendonly", "recvonly", 1), ("sendrecv", "sendrecv", 2)):
+            hold(caller, callee, offer, reply)
+            poll(lambda count=count: has_done(srs, lambda s: senders(s) == count))  # type: ignore[misc]
+            talking.go_on(25)
+    hang_up(caller, callee)
+    session = stage.wait_session(stream, srs)
+    assert [each for _, each in session.track("1").summary["directions"]] == ["recvonly"]
+    directions = [each for _, each in session.track("2").summary["directions"]]
+    assert directions == ["recvonly", "inactive", "recvonly"]
+    assert session.track("2").summary["packets_while_inactive"] == 0
+    assert session.track("1").lost == 0
+    assert session.problems == []
+    assert stage.alerts(caller) == []
