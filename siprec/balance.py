@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
+from siprec.connector import Connector, Delivery, Srs
 from siprec.health import Load, SrsHealth, SrsLoad, has_room, is_alive, key_in, views_by_srs
-from siprec.model import Connector, Delivery, Srs
 
 Groups = tuple[tuple[Srs, ...], ...]
 

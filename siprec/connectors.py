@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterable
 from ipaddress import IPv6Address
 
+from siprec.connector import Connector, Digits, Keying, Srs
 from siprec.errors import ConnectorError as ConnectorError
 from siprec.errors import SipUriError
-from siprec.model import Connector, Digits, Keying, Srs
 from siprec.orders import (
     BAD_PARAMETER_NAME,
     BAD_PARAMETER_VALUE,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from siprec.model import Connector, Srs
+from siprec.connector import Connector, Srs
 
 OPEN_MS = 30_000
 # A trial without an outcome by then (its caller hung up, say) is not waited for.

@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.connector import MetadataBy
 from siprec.errors import SdpError
 from siprec.leg_end import (
     CHALLENGED,
@@ -23,7 +24,7 @@ from siprec.leg_end import (
     wind_down,
 )
 from siprec.leg_gate import gate, labels_of
-from siprec.model import AlertLevel, Ask, Leg, MetadataBy, StreamState
+from siprec.model import AlertLevel, Ask, Leg, StreamState
 from siprec.sdp import check_answer, muted_offer
 from siprec.session_timer import running, timer_of_answer
 

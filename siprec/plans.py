@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from siprec.changes import CallFile
+from siprec.connector import Connector, Delivery, OnSecureCall
 from siprec.errors import OrderError
-from siprec.model import Call, Connector, Delivery, Leg, OnSecureCall, Plan, StreamOrder
+from siprec.model import Call, Leg, Plan, StreamOrder
 from siprec.orders import check_order
 from siprec.srs_uri import parse_srs_uri
 from siprec.tls_profile import tls_profile

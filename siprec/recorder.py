@@ -12,10 +12,11 @@ from siprec import inbox as i
 from siprec.alerts import About, Alerts
 from siprec.call_changes import answered_call, changed_call, picture_of
 from siprec.changes import CallFile, Changes, Order
+from siprec.connector import OnSecureCall
 from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
 from siprec.live_orders import judge
-from siprec.model import AlertLevel, Call, Leg, OnSecureCall, Stream, StreamOrder
+from siprec.model import AlertLevel, Call, Leg, Stream, StreamOrder
 from siprec.plans import (
     NOT_SECURE,
     UNKNOWN_CONNECTOR,

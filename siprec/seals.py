@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from siprec.connector import Connector
 from siprec.keys import accounts_key, connectors_key
-from siprec.model import Connector
 from siprec.record import RecordError, from_json, to_json
 from siprec.store import Client, redis_errors
 from siprec.vault import Vault, keys_in

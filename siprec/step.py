@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from siprec import events as e
+from siprec.connector import OnHold
 from siprec.leg_end import NOTHING_CHANGED, UNREACHABLE, At, LegOutcome
 from siprec.leg_setup import fork
 from siprec.model import (
     AlertLevel,
     Leg,
     Moment,
-    OnHold,
     Picture,
     Plan,
     Side,

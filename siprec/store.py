@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from siprec import actions
 from siprec.actions import Action
+from siprec.connector import Connector
 from siprec.health import Load, SrsHealth
 from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
 from siprec.keys import (
@@ -31,7 +32,7 @@ from siprec.keys import (
     turns_key,
 )
 from siprec.kinship import Relative
-from siprec.model import Alert, Call, Connector, Number, Stream, StreamOrder, Track
+from siprec.model import Alert, Call, Number, Stream, StreamOrder, Track
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json, to_json
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid

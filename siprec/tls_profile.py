@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from siprec.connector import Connector, TlsVersion
 from siprec.errors import ConnectorError
-from siprec.model import Connector, TlsVersion
 
 MAX_PEM_CHARS = 65_536
 SOON_DAYS = 30

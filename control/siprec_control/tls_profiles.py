@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from siprec.model import TlsVersion
+from siprec.connector import TlsVersion
 from siprec.settings import TlsSettings
 from siprec.tls_profile import TlsProfile
 from siprec_control.state import write_private

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from siprec.connector import Connector
 from siprec.errors import SiprecError
-from siprec.model import Connector
 from siprec.record import RecordError, from_json
 from siprec.settings import Runtime, TlsSettings
 from siprec.srs_uri import parse_srs_uri

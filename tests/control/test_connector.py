@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.health import DAY_MS, SrsHealth, srs_key
-from siprec.model import Connector, Srs
 from siprec.settings import EdgeSettings, Runtime
 from siprec.store import Store
 from siprec_control.state import read_runtime, state_folder, write_runtime

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import (
+from siprec.connector import (
     Connector,
     Delivery,
     Digits,

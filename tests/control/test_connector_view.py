@@ -2,8 +2,8 @@
 
 from dataclasses import fields
 
+from siprec.connector import Connector, Delivery, Srs
 from siprec.health import DAY_MS, Circuit, Load, SrsHealth, SrsLoad, key_in
-from siprec.model import Connector, Delivery, Srs
 from siprec_control import output
 from siprec_control.commands.connector_view import (
     LIST_TITLES,

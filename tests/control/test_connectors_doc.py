@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.connectors import CODECS, ConnectorError, check_connector
-from siprec.model import Connector, Srs
 from siprec.sdp import SUITES
 from siprec_control.cli import parser
 from siprec_control.commands.connector_options import connector_of, option_of

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from siprec.model import Connector, Srs
+from siprec.connector import Connector, Srs
 from siprec_control import output
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.keys import ShardKeys
-from siprec.model import Connector, Srs
 from siprec.record import to_json
 from siprec.settings import RedisSettings, Runtime, Settings
 from siprec.store import Store

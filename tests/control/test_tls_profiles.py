@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from siprec.model import TlsVersion
+from siprec.connector import TlsVersion
 from siprec.settings import TlsSettings
 from siprec.tls_profile import TlsProfile
 from siprec_control.tls_profiles import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import Connector, Srs, TlsVersion
+from siprec.connector import Connector, Srs, TlsVersion
 from siprec.settings import TlsSettings
 from siprec.tls_profile import tls_profile
 from siprec_control import tls_watch

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from siprec.connector import Connector, Srs
 from siprec.health import key_in
-from siprec.model import Connector, Srs
 from siprec.sids import SHARDS
 from siprec.store import Store
 from siprec_kemi.src.health_watch import Done, HealthWatch

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
+from siprec.connector import Connector
 from siprec.inbox import CallAnswered
-from siprec.model import Call, Connector, Leg, Party, Stream, StreamOrder, callee_media_tag
+from siprec.model import Call, Leg, Party, Stream, StreamOrder, callee_media_tag
 from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_stream_sid, shard_of_sid

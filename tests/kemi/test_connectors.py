@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import Connector, Srs
+from siprec.connector import Connector, Srs
 from siprec.store import Client, Store, StoreUnavailable
 from siprec_kemi.src import connectors as module
 from siprec_kemi.src.connectors import FRESH_S, KEPT, Connectors

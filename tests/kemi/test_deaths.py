@@ -8,8 +8,9 @@ import pytest
 from rtpengine_ng.client import ask
 from rtpengine_ng.messages import subscribe_answer, subscribe_request
 from siprec import events as e
+from siprec.connector import Connector, Delivery, Srs
 from siprec.health import SrsHealth, key_in
-from siprec.model import Call, Connector, Delivery, Leg, Srs, StreamState
+from siprec.model import Call, Leg, StreamState
 from siprec.store import Client, Store
 from siprec_kemi.clock import now_ms as real_now_ms
 from siprec_kemi.src import deaths as module

@@ -13,7 +13,8 @@ from rtpengine_ng.messages import (
     subscribe_request,
 )
 from siprec import events as e
-from siprec.model import Connector, Digits, Keying, Srs, StreamState
+from siprec.connector import Connector, Digits, Keying, Srs
+from siprec.model import StreamState
 from siprec.sdp import Profile
 from siprec.srs_uri import parse_srs_uri
 from siprec_kemi.clock import now_ms

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.health import DAY_MS, SrsHealth
-from siprec.model import Connector, Srs
 from siprec.store import Client, Store
 from siprec_kemi.src.health_watch import (
     AGAIN_S,

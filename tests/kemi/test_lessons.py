@@ -3,7 +3,8 @@
 import pytest
 
 from siprec import events as e
-from siprec.model import Call, Connector, Srs
+from siprec.connector import Connector, Srs
+from siprec.model import Call
 from siprec.store import Client, Store, StoreUnavailable
 from siprec_kemi.src.lessons import Lessons
 from siprec_kemi.src.pools import Pools

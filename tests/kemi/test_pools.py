@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from siprec.connector import Connector, Delivery, Srs
 from siprec.health import (
     OPEN_MS,
     Circuit,
@@ -15,7 +16,6 @@ from siprec.health import (
     key_in,
 )
 from siprec.keys import health_key
-from siprec.model import Connector, Delivery, Srs
 from siprec.store import Client, Store
 from siprec_kemi.src.pools import FORGET_MS, READ_MS, REFRESH_MS, WRITE_MS, Pools
 from tests.control.processes import RedisServer

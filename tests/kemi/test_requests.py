@@ -7,18 +7,14 @@ from pathlib import Path
 import pytest
 
 from siprec import events as e
+from siprec.connector import Connector, MetadataBy, MetadataType, ParametersIn, Srs
 from siprec.model import (
     Call,
-    Connector,
     Leg,
-    MetadataBy,
-    MetadataType,
-    ParametersIn,
     Party,
     Picture,
     Plan,
     Side,
-    Srs,
     Stream,
     StreamOrder,
     StreamState,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from siprec import events as e
+from siprec.connector import Connector, Srs
 from siprec.inbox import SrsReplied, SrsRequested
-from siprec.model import Call, Connector, Leg, Srs
+from siprec.model import Call, Leg
 from siprec.store import StoreUnavailable
 from siprec.tls_profile import tls_profile
 from siprec_kemi.runtime import boot_id

@@ -6,7 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from siprec.model import Alert, Call, Connector, ParametersIn, Srs, Stream, StreamState
+from siprec.connector import Connector, ParametersIn, Srs
+from siprec.model import Alert, Call, Stream, StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import AlertLevel, Connector, Srs, StreamState
+from siprec.connector import Connector, Srs
+from siprec.model import AlertLevel, StreamState
 from tests.scenarios.capture import Capture, Packet
 from tests.scenarios.phone import hang_up
 from tests.scenarios.secure_stage import EDGES, SecureStage

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from siprec.actions import EndCall
+from siprec.connector import Connector, Srs
 from siprec.health import srs_key
-from siprec.model import Call, Connector, Srs
+from siprec.model import Call
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.sip_text import Message

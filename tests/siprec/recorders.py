@@ -4,7 +4,8 @@ import itertools
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.model import Call, Connector, Party, Srs, Stream, StreamOrder, Track
+from siprec.connector import Connector, Srs
+from siprec.model import Call, Party, Stream, StreamOrder, Track
 from siprec.plans import Choose
 from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings

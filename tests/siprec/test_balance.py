@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siprec.balance import order_candidates, rank
+from siprec.connector import Connector, Delivery, Srs
 from siprec.health import Circuit, Load, SrsHealth, SrsLoad, is_usable, key_in
-from siprec.model import Connector, Delivery, Srs
 
 NOW_MS = 1_800_000_000_000
 

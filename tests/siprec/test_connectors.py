@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from siprec.connectors import CODECS, MAX_SRS, ConnectorError, check_connector
-from siprec.model import (
+from siprec.connector import (
     Connector,
     Delivery,
     Digits,
@@ -16,6 +15,7 @@ from siprec.model import (
     Srs,
     TlsVersion,
 )
+from siprec.connectors import CODECS, MAX_SRS, ConnectorError, check_connector
 from siprec.sdp import SUITES
 from tests.siprec.pem import NOW_MS, certificate, ec_key, pem
 

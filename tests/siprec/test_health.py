@@ -2,6 +2,7 @@
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.health import (
     DAY_MS,
     EXPIRING_DAYS,
@@ -22,7 +23,6 @@ from siprec.health import (
     succeeded,
     try_call,
 )
-from siprec.model import Connector, Srs
 
 NOW_MS = 1_800_000_000_000
 ALIVE = SrsHealth(key="k", reachable=True, since_ms=NOW_MS - 5_000, answered_ms=NOW_MS - 1_000)

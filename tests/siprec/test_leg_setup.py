@@ -6,8 +6,9 @@ import pytest
 
 from siprec import events as e
 from siprec import leg_setup as t
+from siprec.connector import OnSecureCall
 from siprec.leg_end import UNREACHABLE, LegOutcome
-from siprec.model import AlertLevel, Leg, OnSecureCall, StreamState
+from siprec.model import AlertLevel, Leg, StreamState
 from siprec.sids import make_fork_tag
 from tests.siprec.streams import (
     CALL_KEY_OFFERED,

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from siprec import events as e
-from siprec.model import Leg, MetadataBy, OnHold, Plan, Stream, StreamState, Track
+from siprec.connector import MetadataBy, OnHold
+from siprec.model import Leg, Plan, Stream, StreamState, Track
 from siprec.step import HISTORY, RUNNING, step
 from tests.siprec.leg_samples import ANY_EVENT
 from tests.siprec.model_srs import dialog_of

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from siprec.changes import CallFile
-from siprec.model import Leg, OnSecureCall, Plan, Srs, StreamOrder, StreamState, Track
+from siprec.connector import OnSecureCall, Srs
+from siprec.model import Leg, Plan, StreamOrder, StreamState, Track
 from siprec.plans import (
     DUPLICATE_NAME,
     NOT_SECURE,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec.model import Call, Connector, Party, Stream, StreamOrder, StreamState, Track
+from siprec.connector import Connector
+from siprec.model import Call, Party, Stream, StreamOrder, StreamState, Track
 from siprec.record import (
     SDP,
     SECRET,

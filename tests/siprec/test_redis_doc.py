@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from siprec import inbox, keys
+from siprec.connector import Connector, Srs
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.kinship import Relative
 from siprec.model import (
     Alert,
     Ask,
     Call,
-    Connector,
     Former,
     Kinship,
     Leg,
@@ -24,7 +24,6 @@ from siprec.model import (
     Party,
     Picture,
     Plan,
-    Srs,
     Stream,
     StreamOrder,
     Timer,

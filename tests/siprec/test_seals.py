@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from siprec.connector import Connector, Srs
 from siprec.inbox import SrsReplied
 from siprec.keys import connectors_key
-from siprec.model import Call, Connector, Srs, StreamState
+from siprec.model import Call, StreamState
 from siprec.seals import BATCH, Seals
 from siprec.shard_store import ShardStore
 from siprec.store import Client, Store

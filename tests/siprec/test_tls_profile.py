@@ -8,8 +8,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat
 
+from siprec.connector import Connector, Srs, TlsVersion
 from siprec.errors import ConnectorError
-from siprec.model import Connector, Srs, TlsVersion
 from siprec.tls_profile import MAX_PEM_CHARS, checked_tls, described, expiring, tls_profile
 from tests.siprec.pem import NOW_MS, certificate, ec_key, pem
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from siprec import events as e
+from siprec.connector import OnSecureCall
 from siprec.leg_end import LegOutcome
 from siprec.leg_setup import FORK_TRIES
-from siprec.model import Leg, OnSecureCall, StreamState
+from siprec.model import Leg, StreamState
 from siprec.transitions import TABLE
 from tests.siprec.leg_samples import ALL, ANY_LEG_EVENT, SAMPLES
 from tests.siprec.streams import LATER_MS, PLAN, leg_follow, leg_in

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from siprec.actions import EndCall
-from siprec.model import Connector, Srs
+from siprec.connector import Connector, Srs
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.stack import Stack
 from tests.tls.site import Site

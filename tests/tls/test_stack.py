@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import Connector, Srs, TlsVersion
+from siprec.connector import Connector, Srs, TlsVersion
 from siprec.settings import TlsProxy
 from siprec.tls_profile import tls_profile
 from tests.scenarios.phone import Phone, answer, hang_up

@@ -5,9 +5,9 @@ import sys
 import time
 from dataclasses import replace
 
+from siprec.connector import Connector
 from siprec.connectors import check_connector
 from siprec.errors import ConnectorError
-from siprec.model import Connector
 from siprec.store import Store
 from siprec.tls_profile import expiring
 from siprec_control import output

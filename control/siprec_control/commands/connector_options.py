@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from siprec.model import (
+from siprec.connector import (
     Connector,
     Delivery,
     Digits,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from siprec.connector import Connector, Srs
 from siprec.health import (
     DAY_MS,
     Load,
@@ -14,7 +15,6 @@ from siprec.health import (
     key_in,
     views_by_srs,
 )
-from siprec.model import Connector, Srs
 from siprec.record import SECRET, to_plain
 from siprec.tls_profile import described
 from siprec_control import output

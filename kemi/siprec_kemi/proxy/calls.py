@@ -3,8 +3,9 @@
 import secrets
 from dataclasses import replace
 
+from siprec.connector import Connector
 from siprec.inbox import Notice
-from siprec.model import Call, Connector, Side
+from siprec.model import Call, Side
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
 from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance

@@ -4,8 +4,9 @@ import contextlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from siprec.connector import Connector
 from siprec.keys import connectors_key, numbers_key
-from siprec.model import Connector, Number
+from siprec.model import Number
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json
 from siprec.store import Store, StoreUnavailable, connect, redis_errors

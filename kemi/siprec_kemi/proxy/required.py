@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from siprec.connector import Connector
 from siprec.health import Load, SrsHealth, knows_living_srs
-from siprec.model import Connector, StreamOrder
+from siprec.model import StreamOrder
 from siprec.twiml_run import DialOut, Program, Wait, advance
 
 

@@ -1,6 +1,6 @@
 """The connectors, as a controller sees them: a short-lived cache over the store."""
 
-from siprec.model import Connector
+from siprec.connector import Connector
 from siprec.store import Store
 from siprec_kemi.clock import monotonic_s
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from rtpengine_ng.client import NgSocket
 from siprec import events as e
 from siprec.changes import Order
+from siprec.connector import Connector
 from siprec.errors import SipUriError
 from siprec.inbox import (
     CallAnswered,
@@ -23,7 +24,7 @@ from siprec.inbox import (
     from_fields,
 )
 from siprec.leg_target import target_of
-from siprec.model import Call, Connector, Leg, Stream
+from siprec.model import Call, Leg, Stream
 from siprec.recorder import Choice, Recorder
 from siprec.settings import Runtime
 from siprec.shard_store import ShardStore

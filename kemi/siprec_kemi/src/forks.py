@@ -20,8 +20,9 @@ from rtpengine_ng.messages import (
     unsubscribe,
 )
 from siprec import events as e
+from siprec.connector import Connector, Digits, Keying
 from siprec.errors import ForkError
-from siprec.model import Call, Connector, Digits, Keying, Leg, Stream, StreamState
+from siprec.model import Call, Leg, Stream, StreamState
 from siprec.sdp import Profile, compose_offer, gated_answer
 from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from siprec.connector import Connector
 from siprec.health import SrsHealth, checked, is_warning_due, key_in
-from siprec.model import Connector
 from siprec.record import RecordError
 from siprec.sids import shard_of_call_id
 from siprec.store import Store, StoreUnavailable

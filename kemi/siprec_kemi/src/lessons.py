@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from siprec import events as e
 from siprec.changes import Changes
-from siprec.model import Connector, Leg, Stream, StreamState
+from siprec.connector import Connector
+from siprec.model import Leg, Stream, StreamState
 from siprec.store import StoreUnavailable
 from siprec_kemi import ksr
 from siprec_kemi.clock import now_ms

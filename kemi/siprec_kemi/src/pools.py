@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from siprec.balance import rank
+from siprec.connector import Connector, Delivery
 from siprec.health import (
     Circuit,
     Load,
@@ -19,7 +20,6 @@ from siprec.health import (
     try_call,
     views_by_srs,
 )
-from siprec.model import Connector, Delivery
 from siprec.record import RecordError
 from siprec.store import Store, StoreUnavailable
 from siprec_kemi import ksr

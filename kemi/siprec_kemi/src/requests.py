@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from siprec.bye_reason import reason_of
+from siprec.connector import Connector, ParametersIn
 from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
 from siprec.leg_target import target_of
 from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final, partial
-from siprec.model import Call, Connector, Leg, ParametersIn, Side, Stream, Track
+from siprec.model import Call, Leg, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
 from siprec.session_timer import SessionExpires
 from siprec.sip_uri import SipUri

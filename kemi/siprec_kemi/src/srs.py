@@ -5,12 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 from siprec import events as e
+from siprec.connector import Connector
 from siprec.digest import DigestError
 from siprec.errors import SipUriError
 from siprec.inbox import SrsReplied, SrsRequested
 from siprec.leg_end import FLOW_FAILED
 from siprec.leg_target import target_of
-from siprec.model import Call, Connector, Leg, Stream
+from siprec.model import Call, Leg, Stream
 from siprec.recorder import Recorder
 from siprec.sids import make_leg_call_id, parse_leg_call_id
 from siprec.sip_uri import parse_uri
