@@ -43,7 +43,7 @@ class Proxy:
         awareness = Awareness(settings.awareness, url, prefix, self._breaker, reports.order)
         ids = SessionIds(key, settings.sip.session_id)
         self._calls = Calls(runtime, documents, media, policy, reports, awareness, ids)
-        self._dialogs = Dialogs(key, media, reports, awareness, ids)
+        self._dialogs = Dialogs(key, media, reports, awareness, ids, policy)
         self._entrance = Entrance(key, self._calls, self._dialogs, policy, Inside(runtime))
 
     @ksr.hook

@@ -14,9 +14,11 @@ _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 
 # Where rtpengine's module puts what it makes of the SDP (`write_sdp_pv`). It outlives messages.
 _SDP = "$var(siprec_sdp)"
-# The htable of kamailio.cfg: what endpoints that are aware were told last.
+# The htables of kamailio.cfg: what endpoints call their half of a session, what those that are
+# aware were told last, and what offers and answers said that are not over.
 _SESSION_IDS = "session_ids"
 _AWARE = "aware"
+_NEGOTIATED = "negotiated"
 
 # States of a dialog in Kamailio: answered, with or without the ACK; over.
 _CONFIRMED = (3, 4)
@@ -92,14 +94,8 @@ def follow_real_contact() -> None:
     KSR.nathelper.handle_ruri_alias()
 
 
-def manage_media(instance: int, flags: str) -> bool:
-    """Let rtpengine anchor the media: offer or answer, as the message has it."""
-    _choose(instance)
-    return int(KSR.rtpengine.rtpengine_manage(flags)) > 0
-
-
 def offer_media(instance: int, flags: str) -> bool:
-    """Let rtpengine take an offer; in every route, where `manage_media` may delete instead."""
+    """Let rtpengine take an offer."""
     _choose(instance)
     return int(KSR.rtpengine.rtpengine_offer(flags)) > 0
 
@@ -180,6 +176,21 @@ def aware(key: str) -> str:
 def forget_aware(key: str) -> None:
     """Forget an endpoint."""
     KSR.htable.sht_rm(_AWARE, key)
+
+
+def note_negotiated(key: str, text: str) -> None:
+    """Keep, for all workers, what an offer or answer said until it is asked for."""
+    KSR.htable.sht_sets(_NEGOTIATED, key, text)
+
+
+def negotiated(key: str) -> str:
+    """Give what was kept of an offer or answer; "" when nothing was."""
+    return str(KSR.htable.sht_get(_NEGOTIATED, key) or "")
+
+
+def forget_negotiated(key: str) -> None:
+    """Forget what was kept of an offer or answer."""
+    KSR.htable.sht_rm(_NEGOTIATED, key)
 
 
 def has_srtp() -> bool:

@@ -37,7 +37,6 @@ SIGNATURES: Mapping[str, tuple[str, str]] = {
     "rr.record_route": ("int", "none"),
     "rtpengine.rtpengine_answer": ("int", "str"),
     "rtpengine.rtpengine_delete": ("int", "str"),
-    "rtpengine.rtpengine_manage": ("int", "str"),
     "rtpengine.rtpengine_offer": ("int", "str"),
     "rtpengine.set_rtpengine_set": ("int", "int"),
     "sanity.sanity_check": ("int", "int, int"),

@@ -24,7 +24,8 @@ BOOLS: dict[str, Callable[[], bool]] = {
     "is_myself_ruri": ksr_proxy.is_to_us,
     "rr.loose_route": ksr_proxy.follow_route,
     "nathelper.nat_uac_test": ksr_proxy.is_natted,
-    "rtpengine.rtpengine_manage": lambda: ksr_proxy.manage_media(0, "flags"),
+    "rtpengine.rtpengine_offer": lambda: ksr_proxy.offer_media(0, "flags"),
+    "rtpengine.rtpengine_answer": lambda: ksr_proxy.answer_media(0, "flags"),
 }
 
 

@@ -86,6 +86,24 @@ def test_nobody_may_call_when_no_network_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "gateway", "trusted"),
+    [
+        ("192.0.2.7", None, True),
+        ("192.0.3.7", None, False),
+        ("192.0.3.7", "sip:192.0.3.7:5080;transport=tcp", True),
+        ("192.0.3.8", "sip:192.0.3.7", False),
+        ("[2001:db8::1]", "sip:[2001:db8::1]", True),
+        ("192.0.3.7", "sip:gw.example", False),
+        ("", None, False),
+    ],
+)
+def test_identity_is_believed_of_callers_and_of_the_gateway(
+    source: str, gateway: str | None, trusted: bool
+) -> None:
+    assert policy(allow=("192.0.2.0/24",), gateway=gateway).trusts(source) is trusted
+
+
+@pytest.mark.parametrize(
     ("gateway", "uri"),
     [
         ("sip:gw.example", "sip:+1555@gw.example"),

@@ -111,6 +111,8 @@ class Calls:
             record = self._awareness.answering(invitation)
             if invitation.offered:
                 negotiation.note_answer(Side.CALLER)
+            else:
+                negotiation.note_late_offer()
             self._media.take_reply(
                 invitation.instance,
                 invitation.call.sid,
@@ -120,14 +122,22 @@ class Calls:
         if has_sdp and status < 200 and invitation.records_early and claim_early_report():
             self._reports.ringing(invitation, callee_tag=ksr.text("$tt"))
         if 200 <= status < 300 and claim_report():
-            self._reports.answered(
-                invitation,
-                callee_tag=ksr.text("$tt"),
-                session_id=session_id,
-                quiet=negotiation.quiet(),
-                asserted=asserted_party(),
-            )
-            self._awareness.answered(invitation)
+            self._answered(invitation, session_id)
+
+    def _answered(self, invitation: Invitation, session_id: str) -> None:
+        callee_tag = ksr.text("$tt")
+        # What PRACK or UPDATE led to is newer than the answer, which a 2xx may repeat.
+        early = negotiation.take_early(callee_tag)
+        if early is not None and early.is_srtp:
+            invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
+        self._reports.answered(
+            invitation,
+            callee_tag=callee_tag,
+            session_id=session_id,
+            quiet=early.quiet if early is not None else negotiation.answered() or (),
+            asserted=asserted_party(self._policy),
+        )
+        self._awareness.answered(invitation)
 
     def failed(self) -> None:
         """All branches failed: dial what the document says next, or let the caller know."""
@@ -157,7 +167,7 @@ class Calls:
             account_sid=account_sid,
             sip_call_id=call_id,
             number=called,
-            caller=first_party("From", ksr.text("$ft"), asserted=asserted_party()),
+            caller=first_party("From", ksr.text("$ft"), asserted=asserted_party(self._policy)),
             callee=party_in("To"),
             session_id=self._session_ids.in_request() or None,
             kinship=kinship_of_invite(),

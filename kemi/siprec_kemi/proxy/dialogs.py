@@ -11,6 +11,8 @@ from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.identity import asserted_party, party_in
 from siprec_kemi.proxy.kinship import referral
 from siprec_kemi.proxy.media import Media
+from siprec_kemi.proxy.negotiation import Agreed
+from siprec_kemi.proxy.policy import Policy
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, read_parameter
 from siprec_kemi.proxy.session_ids import SessionIds
@@ -21,6 +23,8 @@ ON_BYE_FAILURE = "ksr_bye_failure"
 
 OFFERS = ("INVITE", "UPDATE")
 WITH_MEDIA = ("INVITE", "UPDATE", "ACK", "PRACK")
+# What may renegotiate before the first INVITE has its 2xx.
+EARLY = ("UPDATE", "PRACK")
 CHALLENGES = (401, 407)
 NO_MATCH = 481
 TRYING = 100
@@ -45,12 +49,14 @@ class Dialogs:
         reports: Reports,
         awareness: Awareness,
         session_ids: SessionIds,
+        policy: Policy,
     ) -> None:
         self._route_key = route_key
         self._media = media
         self._reports = reports
         self._awareness = awareness
         self._session_ids = session_ids
+        self._policy = policy
 
     def request(self, method: str) -> None:
         """Relay a request that has a To tag; only on a path that we made ourselves."""
@@ -75,7 +81,7 @@ class Dialogs:
             ksr_proxy.follow_real_contact()
         session_id = self._session_ids.in_request()
         if method in OFFERS:
-            ksr.set_text(_SENDER, to_json(asserted_party() or party_in("From")))
+            ksr.set_text(_SENDER, to_json(asserted_party(self._policy) or party_in("From")))
             ksr.set_text(_SESSION_ID, session_id)
         elif method == "REFER" and (referred := referral(path.call_sid)) is not None:
             ksr.set_text(_REFERRAL, to_json(referred))
@@ -91,20 +97,23 @@ class Dialogs:
 
     def _renegotiate(self, method: str, path: Path) -> None:
         is_srtp = ksr_proxy.has_srtp()
-        if method in OFFERS:
+        # The offer was in a reply (RFC 3261 §13.2.1, RFC 3262 §5), this is its answer, of the same
+        # profile. After another offer, PRACK may bring the next.
+        is_answer = method == "ACK" or (method == "PRACK" and negotiation.is_late_answer())
+        if is_answer:
+            agreed = Agreed(negotiation.take_late_answer(_OTHER[_sender(path)]), is_srtp)
+        else:
             ksr.set_text(_OFFERED, _SRTP if is_srtp else _PLAIN)
             negotiation.note_offer()
-        elif method == "ACK":
-            # The offer was in the 2xx, this is its answer (RFC 3261 §13.2.1), of the same profile.
-            negotiation.note_answer(_OTHER[_sender(path)])
         record = self._awareness.requested(path.call_sid)
-        self._media.renegotiate(path, is_offer=method in OFFERS, record=record)
-        if method == "ACK":
-            quiet = negotiation.quiet()
-            change = CallChanged(
-                call_sid=path.call_sid, at_ms=now_ms(), is_srtp=is_srtp, quiet=quiet
+        self._media.renegotiate(path, is_offer=not is_answer, record=record)
+        if is_answer:
+            self._agreed(path, method, agreed)
+            self._reports.changed(
+                CallChanged(
+                    call_sid=path.call_sid, at_ms=now_ms(), is_srtp=is_srtp, quiet=agreed.quiet
+                )
             )
-            self._reports.changed(change)
 
     def replied(self) -> None:
         """Look at a reply inside a dialog before it goes on."""
@@ -112,36 +121,53 @@ class Dialogs:
         if path is None:
             return
         session_id = self._session_ids.in_reply() if ksr.number("$rs") > TRYING else ""
-        is_offered, has_sdp = ksr.is_set(_OFFERED), ksr_proxy.has_sdp()
-        is_srtp = has_sdp and (ksr_proxy.has_srtp() or ksr.text(_OFFERED) == _SRTP)
-        if has_sdp:
-            if is_offered:
-                negotiation.note_answer(_sender(path))
-            record = self._awareness.replied(path.call_sid)
-            self._media.renegotiate(path, record=record)
+        method = ksr.text("$rm")
+        if method in WITH_MEDIA and ksr_proxy.has_sdp():
+            self._take_reply(path)
         is_success = 200 <= ksr.number("$rs") < 300
         if is_success and ksr.is_set(_REFERRAL):
             self._reports.referred(from_json(CallReferred, ksr.text(_REFERRAL)))
-        if is_success and ksr.text("$rm") in OFFERS:
-            is_answered = is_offered and has_sdp
-            self._changed(path, session_id, is_answered=is_answered, is_srtp=is_srtp)
+        if is_success and method in WITH_MEDIA:
+            quiet = negotiation.answered()
+            agreed = None if quiet is None else Agreed(quiet, ksr.text(_OFFERED) == _SRTP)
+            self._agreed(path, method, agreed)
+            if agreed is not None or method in OFFERS:
+                self._changed(path, session_id, agreed)
 
-    def _changed(self, path: Path, session_id: str, *, is_answered: bool, is_srtp: bool) -> None:
-        """Report what a re-INVITE or UPDATE has changed: media, and who the ends are."""
+    def _take_reply(self, path: Path) -> None:
+        """Take the SDP of a reply: the answer, or an offer if the INVITE had none."""
+        is_answer = ksr.is_set(_OFFERED)
+        if is_answer:
+            negotiation.note_answer(_sender(path))
+            if ksr_proxy.has_srtp():
+                ksr.set_text(_OFFERED, _SRTP)
+        else:
+            negotiation.note_late_offer()
+        record = self._awareness.replied(path.call_sid)
+        self._media.renegotiate(path, is_offer=not is_answer, record=record)
+
+    def _agreed(self, path: Path, method: str, agreed: Agreed | None) -> None:
+        """Keep what may have been agreed before the call is answered."""
+        if agreed is not None and method in EARLY:
+            tag = ksr.text("$ft" if path.is_from_callee else "$tt")
+            negotiation.keep_early(tag, agreed)
+
+    def _changed(self, path: Path, session_id: str, agreed: Agreed | None) -> None:
+        """Report what a request has changed: media, and who the ends are."""
         sender = from_json(Party, ksr.text(_SENDER)) if ksr.is_set(_SENDER) else None
-        parties = {_sender(path): sender, _OTHER[_sender(path)]: asserted_party()}
+        parties = {_sender(path): sender, _OTHER[_sender(path)]: asserted_party(self._policy)}
         session_ids = [ksr.text(_SESSION_ID), session_id]
         if path.is_from_callee:
             session_ids.reverse()
         change = CallChanged(
             call_sid=path.call_sid,
             at_ms=now_ms(),
-            is_srtp=is_srtp if is_answered else None,
-            quiet=negotiation.quiet() if is_answered else None,
+            is_srtp=None if agreed is None else agreed.is_srtp,
+            quiet=None if agreed is None else agreed.quiet,
             caller=parties[Side.CALLER],
             callee=parties[Side.CALLEE],
             session_id=session_id_pair(*session_ids) if all(session_ids) else None,
-            has_sdp=is_answered,
+            has_sdp=agreed is not None,
         )
         self._reports.changed(change)
 

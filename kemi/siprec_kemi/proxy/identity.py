@@ -4,6 +4,7 @@ from siprec.errors import SipUriError
 from siprec.model import Party
 from siprec.sip_uri import parse_name_addr
 from siprec_kemi import ksr
+from siprec_kemi.proxy.policy import Policy
 
 
 def first_party(header: str, tag: str, *, asserted: Party | None) -> Party:
@@ -19,19 +20,24 @@ def party_in(header: str) -> Party:
     return _party(header, "")
 
 
-def asserted_party() -> Party | None:
+def asserted_party(policy: Policy) -> Party | None:
     """Give who the sender of the message at hand is, as a trusted peer says (RFC 3325).
 
-    None when nobody says so, or when it is to be kept private.
+    None when nobody says so whom the operator trusts, or when it is to be kept private.
     """
     value = ksr.header("P-Asserted-Identity")
-    if not value or "id" in ksr.header("Privacy").lower().split(";"):
+    if not value or _is_private() or not policy.trusts(ksr.text("$si")):
         return None
     try:
         address = parse_name_addr(value)
     except SipUriError:
         return None
     return Party(name=address.display, uri=address.uri)
+
+
+def _is_private() -> bool:
+    values = (each for value in ksr.headers("Privacy") for each in value.split(";"))
+    return any(each.strip().lower() == "id" for each in values)
 
 
 def _party(header: str, tag: str) -> Party:

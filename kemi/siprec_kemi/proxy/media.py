@@ -53,10 +53,7 @@ class Media:
     def take_reply(
         self, instance: int, call_sid: str, *, is_answer: bool, record: Indication | None = None
     ) -> None:
-        """Take the SDP of a reply to a call's first INVITE: an answer, or else an offer.
-
-        rtpengine_manage knows the difference only of an INVITE that it was itself called for.
-        """
+        """Take the SDP of a reply to a call's first INVITE: an answer, or else an offer."""
         if instance >= len(self._addresses):
             return
         if is_answer:
@@ -65,17 +62,19 @@ class Media:
             ksr_proxy.offer_media(instance, _flags(is_offer=True) + _callee(call_sid))
         _put_sdp(record)
 
-    def renegotiate(
-        self, path: Path, *, is_offer: bool = False, record: Indication | None = None
-    ) -> None:
+    def renegotiate(self, path: Path, *, is_offer: bool, record: Indication | None = None) -> None:
         """Offer or answer with the SDP of the message at hand, request or reply.
 
-        `is_offer` tells that it is an offer for certain; one in a 2xx cannot be told here.
+        rtpengine_manage would take an offer in PRACK for an answer.
         """
-        if path.instance < len(self._addresses):
-            flags = _flags(is_offer=is_offer) + _callee(path.call_sid, path.is_from_callee)
-            ksr_proxy.manage_media(path.instance, flags)
-            _put_sdp(record)
+        if path.instance >= len(self._addresses):
+            return
+        flags = _flags(is_offer=is_offer) + _callee(path.call_sid, path.is_from_callee)
+        if is_offer:
+            ksr_proxy.offer_media(path.instance, flags)
+        else:
+            ksr_proxy.answer_media(path.instance, flags)
+        _put_sdp(record)
 
     def release(self, instance: int) -> bool:
         """Let rtpengine forget a call that nobody has answered.

@@ -17,11 +17,19 @@ class Policy:
         networks = [ipaddress.ip_network(text, strict=False) for text in settings.sip.allow]
         self._allows = lru_cache(maxsize=10_000)(lambda source: _is_in(source, networks))
         self._gateway = settings.routing.gateway
+        self._gateway_host = None if self._gateway is None else parse_uri(self._gateway).host
         self._follows_request_uri = settings.sip.request_uri_routing
 
     def may_call(self, source: str) -> bool:
         """Tell whether the source address is in a listed network."""
         return self._allows(source)
+
+    def trusts(self, source: str) -> bool:
+        """Tell whether what this address asserts of identities counts (RFC 3325 §4).
+
+        Those that may call are trusted, and so is the gateway, when it is given by its address.
+        """
+        return self._allows(source) or source.strip("[]") == self._gateway_host
 
     def default_target(self, request_uri: str, called: str, *, is_to_us: bool) -> str | None:
         """Give where a call without a document goes; None when nowhere."""
