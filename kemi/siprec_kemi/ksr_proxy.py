@@ -14,11 +14,6 @@ _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 
 # Where rtpengine's module puts what it makes of the SDP (`write_sdp_pv`). It outlives messages.
 _SDP = "$var(siprec_sdp)"
-# The htables of kamailio.cfg: what endpoints call their half of a session, what those that are
-# aware were told last, and what offers and answers said that are not over.
-_SESSION_IDS = "session_ids"
-_AWARE = "aware"
-_NEGOTIATED = "negotiated"
 
 # States of a dialog in Kamailio: answered, with or without the ACK; over.
 _CONFIRMED = (3, 4)
@@ -148,51 +143,6 @@ def sdp() -> str:
     return sdp_of(content_type, ksr.octets("rb")) or ""
 
 
-def note_session_id(key: str, uuid: str) -> None:
-    """Keep what an endpoint calls its half of a session, for all workers."""
-    KSR.htable.sht_sets(_SESSION_IDS, key, uuid)
-
-
-def session_id(key: str) -> str:
-    """Give what an endpoint calls its half of a session; "" when it said nothing."""
-    return str(KSR.htable.sht_get(_SESSION_IDS, key) or "")
-
-
-def forget_session_id(key: str) -> None:
-    """Forget an endpoint's half of a session."""
-    KSR.htable.sht_rm(_SESSION_IDS, key)
-
-
-def note_aware(key: str, told: str) -> None:
-    """Keep what an endpoint that is aware was told, for all workers."""
-    KSR.htable.sht_sets(_AWARE, key, told)
-
-
-def aware(key: str) -> str:
-    """Give what an endpoint was told last; "" when it is not known to be aware."""
-    return str(KSR.htable.sht_get(_AWARE, key) or "")
-
-
-def forget_aware(key: str) -> None:
-    """Forget an endpoint."""
-    KSR.htable.sht_rm(_AWARE, key)
-
-
-def note_negotiated(key: str, text: str) -> None:
-    """Keep, for all workers, what an offer or answer said until it is asked for."""
-    KSR.htable.sht_sets(_NEGOTIATED, key, text)
-
-
-def negotiated(key: str) -> str:
-    """Give what was kept of an offer or answer; "" when nothing was."""
-    return str(KSR.htable.sht_get(_NEGOTIATED, key) or "")
-
-
-def forget_negotiated(key: str) -> None:
-    """Forget what was kept of an offer or answer."""
-    KSR.htable.sht_rm(_NEGOTIATED, key)
-
-
 def has_srtp() -> bool:
     """Tell whether the SDP of the message at hand offers or takes SRTP."""
     return _SRTP.search(ksr.text("$rb")) is not None
@@ -226,3 +176,22 @@ def forget_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> None:
 def _result(method: str, *parameters: str | int) -> Any:
     request = {"jsonrpc": "2.0", "method": method, "params": parameters, "id": 1}
     return json.loads(ksr.rpc(json.dumps(request))).get("result")
+
+
+class SharedTable:
+    """An htable of kamailio.cfg: texts by key, for all workers. What is old is forgotten."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def put(self, key: str, text: str) -> None:
+        """Keep a text."""
+        KSR.htable.sht_sets(self._name, key, text)
+
+    def get(self, key: str) -> str:
+        """Give what was kept; "" when nothing was."""
+        return str(KSR.htable.sht_get(self._name, key) or "")
+
+    def forget(self, key: str) -> None:
+        """Forget what was kept."""
+        KSR.htable.sht_rm(self._name, key)

@@ -38,6 +38,8 @@ _PAUSE_S = 0.004
 
 _WISH = "$avp(siprec_wish)"
 _CALLER_IS_AWARE = "$avp(siprec_aware)"
+# What endpoints that are aware were told last.
+_AWARE = ksr_proxy.SharedTable("aware")
 
 Put = Callable[[str, Entry], None]
 
@@ -96,7 +98,7 @@ class Awareness:
             told = WISHED.get(wish, told)
         self._note_sender(ksr.text("$tt"), told)
         if self._told_to is ToldTo.ALL or ksr.is_set(_CALLER_IS_AWARE):
-            ksr_proxy.note_aware(_key(ksr.text("$ft")), told.value)
+            _AWARE.put(_key(ksr.text("$ft")), told.value)
             return told
         return None
 
@@ -133,7 +135,7 @@ class Awareness:
     def _forget(self) -> None:
         if not self._is_idle:
             for tag in (ksr.text("$ft"), ksr.text("$tt")):
-                ksr_proxy.forget_aware(_key(tag))
+                _AWARE.forget(_key(tag))
 
     def _guarded(self, look: Callable[[], Indication | None]) -> Indication | None:
         if self._is_idle:
@@ -152,18 +154,18 @@ class Awareness:
             return
         if self._told_to is ToldTo.AWARE and not is_aware(ksr.headers("Supported")):
             return
-        if told is not None or not ksr_proxy.aware(_key(tag)):
-            ksr_proxy.note_aware(_key(tag), (told or Indication.ON).value)
+        if told is not None or not _AWARE.get(_key(tag)):
+            _AWARE.put(_key(tag), (told or Indication.ON).value)
 
     def _tell(self, tag: str, now: Callable[[Indication], Indication]) -> Indication | None:
         """Give what the endpoint with that tag is told; `now` makes it of what it was told last."""
         if self._told_to is ToldTo.NONE:
             return None
-        told = ksr_proxy.aware(_key(tag))
+        told = _AWARE.get(_key(tag))
         if not told and self._told_to is ToldTo.AWARE:
             return None
         indication = now(Indication(told) if told else Indication.ON)
-        ksr_proxy.note_aware(_key(tag), indication.value)
+        _AWARE.put(_key(tag), indication.value)
         return indication
 
     # How it is

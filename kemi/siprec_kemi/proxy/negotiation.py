@@ -13,6 +13,7 @@ from siprec_kemi import ksr, ksr_proxy
 
 _OFFER = "$avp(siprec_offer_flow)"
 _QUIET = "$avp(siprec_quiet)"
+_KEPT = ksr_proxy.SharedTable("negotiated")
 
 # What cannot be read is taken for what audio is without a word.
 _UNREAD = Flow(sends=True, receives=True)
@@ -56,18 +57,18 @@ def answered() -> tuple[Side, ...] | None:
 
 def note_late_offer() -> None:
     """Keep the offer in the reply at hand until PRACK or ACK brings its answer."""
-    ksr_proxy.note_negotiated(_late_key(), str(flow_of(ksr_proxy.sdp()) or _UNREAD))
+    _KEPT.put(_late_key(), str(flow_of(ksr_proxy.sdp()) or _UNREAD))
 
 
 def is_late_answer() -> bool:
     """Tell whether the PRACK at hand answers the offer of a reply, and is no offer itself."""
-    return bool(ksr_proxy.negotiated(_late_key()))
+    return bool(_KEPT.get(_late_key()))
 
 
 def take_late_answer(offerer: Side) -> tuple[Side, ...]:
     """Give who is quiet by the answer in the PRACK or ACK at hand."""
-    offer = flow_from(ksr_proxy.negotiated(_late_key()))
-    ksr_proxy.forget_negotiated(_late_key())
+    offer = flow_from(_KEPT.get(_late_key()))
+    _KEPT.forget(_late_key())
     return _quiet(offerer, offer)
 
 
@@ -77,15 +78,15 @@ def take_late_answer(offerer: Side) -> tuple[Side, ...]:
 def keep_early(callee_tag: str, agreed: Agreed) -> None:
     """Keep what PRACK or UPDATE led to: the 2xx of the INVITE may be still to come."""
     written = f"{agreed.is_srtp:d}{','.join(agreed.quiet)}"
-    ksr_proxy.note_negotiated(_early_key(callee_tag), written)
+    _KEPT.put(_early_key(callee_tag), written)
 
 
 def take_early(callee_tag: str) -> Agreed | None:
     """Give what PRACK or UPDATE led to before this callee has answered; None when nothing did."""
-    written = ksr_proxy.negotiated(_early_key(callee_tag))
+    written = _KEPT.get(_early_key(callee_tag))
     if not written:
         return None
-    ksr_proxy.forget_negotiated(_early_key(callee_tag))
+    _KEPT.forget(_early_key(callee_tag))
     return Agreed(_sides(written[1:]), written.startswith("1"))
 
 

@@ -11,6 +11,9 @@ from siprec.session_id import NIL, local_uuid
 from siprec.settings import OnSessionId
 from siprec_kemi import ksr, ksr_proxy
 
+# What the ends call their halves of a session.
+_WRITTEN = ksr_proxy.SharedTable("session_ids")
+
 
 class SessionIds:
     """One per SIP worker."""
@@ -31,7 +34,7 @@ class SessionIds:
         """Forget what the ends of the dialog at hand wrote."""
         if self._generates:
             for tag in (ksr.text("$ft"), ksr.text("$tt")):
-                ksr_proxy.forget_session_id(_key(tag))
+                _WRITTEN.forget(_key(tag))
 
     def _pass(self, sender: str, receiver: str) -> str:
         written = ksr.header("Session-ID")
@@ -39,14 +42,14 @@ class SessionIds:
             return written
         if written:
             if uuid := local_uuid(written):
-                ksr_proxy.note_session_id(_key(sender), uuid)
+                _WRITTEN.put(_key(sender), uuid)
             return written
         value = f"{self._uuid(sender)};remote={self._uuid(receiver) if receiver else NIL}"
         ksr.append_header(f"Session-ID: {value}\r\n")
         return value
 
     def _uuid(self, tag: str) -> str:
-        known = ksr_proxy.session_id(_key(tag))
+        known = _WRITTEN.get(_key(tag))
         if known:
             return known
         key = _key(tag).encode("utf-8", "surrogateescape")

@@ -1,13 +1,12 @@
 """The forks in rtpengine: a stream's commands to NG, and NG's replies as events."""
 
-import secrets
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from rtpengine_ng.bencode import Value
 from rtpengine_ng.client import NgSocket
-from rtpengine_ng.conversation import NgConversation, Outcome
+from rtpengine_ng.conversation import Outcome
 from rtpengine_ng.errors import NgError, NgProtocolError, NgRefused
 from rtpengine_ng.messages import (
     Command,
@@ -27,6 +26,7 @@ from siprec.sdp import Profile, compose_offer, gated_answer
 from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
+from siprec_kemi.src.ng_sockets import NgSockets
 
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
@@ -92,14 +92,13 @@ class Forks:
         end_call: EndCall,
         register: Callable[[NgSocket], None],
     ) -> None:
-        self._sockets: dict[str, NgSocket] = {}
+        self._sockets = NgSockets(register)
         self._silent_audits: dict[str, int] = {}
         # What waits behind a command on its way, by fork tag.
         self._waiting: dict[str, deque[tuple[str, Command, _Asked]]] = {}
         self._stream_of = stream_of
         self._happen = happen
         self._end_call = end_call
-        self._register = register
 
     # Commands
 
@@ -192,34 +191,23 @@ class Forks:
 
     def _send(self, address: str, command: Command, asked: _Asked) -> None:
         try:
-            socket = self._socket(address)
+            socket = self._sockets.to(address)
         except (OSError, ValueError) as error:
             fault = NgProtocolError(f"rtpengine {address!r}: {error}")
             self._take(Outcome(key=asked, error=fault))
             return
         socket.send(command, asked, monotonic_s())
 
-    def _socket(self, address: str) -> NgSocket:
-        socket = self._sockets.get(address)
-        if socket is None:
-            host, _, port = address.rpartition(":")
-            conversation = NgConversation(secrets.token_hex(8))
-            socket = NgSocket((host.strip("[]"), int(port or 0)), conversation)
-            self._sockets[address] = socket
-            self._register(socket)
-        return socket
-
     # Replies
 
     def next_due_s(self) -> float | None:
         """Tell when `tick` has something to do, on the monotonic clock."""
-        due = [d for s in self._sockets.values() if (d := s.next_due()) is not None]
-        return min(due, default=None)
+        return self._sockets.next_due_s()
 
     def tick(self) -> None:
         """Repeat what was not answered; give up what waited too long."""
         now = monotonic_s()
-        for socket in self._sockets.values():
+        for socket in self._sockets:
             self.take(socket.tick(now))
 
     def take(self, outcomes: Iterable[Outcome]) -> None:

@@ -1,12 +1,11 @@
 """The tone that tells both parties of a call that it is recorded; rtpengine plays it."""
 
 import heapq
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rtpengine_ng.client import NgSocket
-from rtpengine_ng.conversation import NgConversation, Outcome
+from rtpengine_ng.conversation import Outcome
 from rtpengine_ng.errors import NgRefused
 from rtpengine_ng.messages import Command, play_media, stop_media
 from siprec.awareness import is_heard
@@ -15,6 +14,7 @@ from siprec.model import Call, Side, Stream
 from siprec.settings import AwarenessSettings
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
+from siprec_kemi.src.ng_sockets import NgSockets
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,7 @@ class Tones:
         self._tone = settings.tone or ""
         self._interval_s = settings.tone_interval_s
         self._file_of = file_of
-        self._register = register
-        self._sockets: dict[str, NgSocket] = {}
+        self._sockets = NgSockets(register)
         self._recorded: dict[str, _Recorded] = {}
         self._due: list[tuple[float, str]] = []
 
@@ -79,7 +78,7 @@ class Tones:
     def care(self) -> None:
         """Play what is due, and send again what was not answered."""
         now = monotonic_s()
-        for socket in self._sockets.values():
+        for socket in self._sockets:
             self.take(socket.tick(now))
         while self._due and self._due[0][0] <= now:
             _, call_sid = heapq.heappop(self._due)
@@ -97,8 +96,9 @@ class Tones:
 
     def next_due_s(self) -> float | None:
         """Tell when `care` has something to do, on the monotonic clock."""
-        due = [at for socket in self._sockets.values() if (at := socket.next_due()) is not None]
-        return min([*due, *(at for at, _ in self._due[:1])], default=None)
+        socket_s = self._sockets.next_due_s()
+        dues = [at for at, _ in self._due[:1]]
+        return min(dues if socket_s is None else [socket_s, *dues], default=None)
 
     def take(self, outcomes: Iterable[Outcome]) -> None:
         """Take replies of rtpengine; those to others are left alone."""
@@ -151,18 +151,8 @@ class Tones:
     def _send(self, call: Call, command: Command) -> None:
         asked = _Asked(call.sid, str(command["command"]))
         try:
-            socket = self._socket(call.rtpengine)
+            socket = self._sockets.to(call.rtpengine)
         except (OSError, ValueError) as error:
             ksr.log("error", f"{call.sid} {asked.command}: rtpengine {call.rtpengine!r}: {error}")
             return
         socket.send(command, asked, monotonic_s())
-
-    def _socket(self, address: str) -> NgSocket:
-        socket = self._sockets.get(address)
-        if socket is None:
-            host, _, port = address.rpartition(":")
-            conversation = NgConversation(secrets.token_hex(8))
-            socket = NgSocket((host.strip("[]"), int(port or 0)), conversation)
-            self._sockets[address] = socket
-            self._register(socket)
-        return socket
