@@ -1,11 +1,18 @@
 """Whose audio a call carries, by the offers and answers that pass (RFC 3264 §5.1, §6.1). Pure."""
 
+import re
 from ipaddress import ip_address
 from typing import NamedTuple
 
 from siprec.errors import SdpError
 from siprec.model import Side
 from siprec.sdp import parse
+
+_AUDIO = re.compile(r"^m=audio [1-9]", re.MULTILINE)
+# A direction, an m-line that is refused, an address that is none.
+_UNUSUAL = re.compile(
+    r"^(?:a=(?:sendonly|recvonly|inactive)|m=audio 0|c=IN IP[46] [0:.]+(?:[/\s]|\Z))", re.MULTILINE
+)
 
 
 class Flow(NamedTuple):
@@ -24,6 +31,14 @@ def flow_of(sdp: str) -> Flow | None:
 
     `c=0.0.0.0` is hold as RFC 2543 had it: who writes it wants nothing, and may send.
     """
+    # Nearly every SDP is of a call that is not on hold, and need not be taken apart for that.
+    if _AUDIO.search(sdp) and not _UNUSUAL.search(sdp):
+        return Flow(sends=True, receives=True)
+    return parsed_flow(sdp)
+
+
+def parsed_flow(sdp: str) -> Flow | None:
+    """Do what `flow_of` does, of any SDP."""
     try:
         media = next((each for each in parse(sdp).media if each.kind == "audio"), None)
     except SdpError:

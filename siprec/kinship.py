@@ -14,26 +14,34 @@ from siprec.session_id import NIL
 from siprec.sip_uri import UNKNOWN_AOR, aor
 
 _TAG = re.compile(r"(?i)(to-tag|from-tag)\s*=\s*([^\s;]+)\Z")
-_UUID = re.compile(r"[0-9a-f]{32}")
+_PAIR = re.compile(r"(?i)\s*([0-9a-f]{32})\s*(?:;\s*remote\s*=\s*([0-9a-f]{32})\s*)?(?:;|\Z)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relative:
-    """What is kept of a call for those that may follow it; `tags` are those of its dialog."""
+    """What is kept of a call for those that may follow it, until `until_ms`.
+
+    `tags` are those of its dialog, `parties` the addresses of its ends.
+    """
 
     sid: str
     account_sid: str
     group: str
+    until_ms: int
     tags: tuple[str, ...] = ()
+    parties: tuple[str, ...] = ()
 
 
-def relative_of(call: Call) -> Relative:
+def relative_of(call: Call, until_ms: int) -> Relative:
     """Give what those that follow a call need to know of it."""
+    ends = (aor(call.caller.uri), aor(call.callee.uri))
     return Relative(
         sid=call.sid,
         account_sid=call.account_sid,
         group=call.group or call.sid,
+        until_ms=until_ms,
         tags=tuple(sorted((call.caller.tag, call.callee.tag))),
+        parties=tuple(each for each in ends if each != UNKNOWN_AOR),
     )
 
 
@@ -73,18 +81,26 @@ def names_followed(call: Call) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def chosen(call: Call, tags: tuple[str, ...], found: Iterable[Relative]) -> Relative | None:
-    """Give the one call that is followed: of the same account, and no other fits as well."""
+    """Give the one call that is followed: of the same account, and no other fits as well.
+
+    Of several, say of those that a desk puts through to one person, it is that of the caller.
+    """
     fitting = [
         each
         for each in found
         if each.sid != call.sid and each.account_sid == call.account_sid and tags in ((), each.tags)
     ]
-    # A transfer of a transfer: several calls of one group are as good as one.
-    return fitting[0] if len({each.group for each in fitting}) == 1 else None
+    caller = aor(call.caller.uri)
+    for each in (fitting, [each for each in fitting if caller in each.parties]):
+        # A transfer of a transfer: several calls of one group are as good as one.
+        if len({relative.group for relative in each}) == 1:
+            return each[0]
+    return None
 
 
 def _sessions(call: Call) -> tuple[str, ...]:
-    uuids = dict.fromkeys(_UUID.findall((call.session_id or "").lower()))
+    pair = _PAIR.match((call.session_id or "").lower())
+    uuids = dict.fromkeys(pair.groups(NIL) if pair is not None else ())
     return tuple(_name("session", uuid) for uuid in uuids if uuid != NIL)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from siprec.actions import Action
 from siprec.inbox import Entry, to_fields
-from siprec.keys import ShardKeys, controllers_key
+from siprec.keys import ShardKeys, controllers_key, relatives_key
+from siprec.kinship import Relative
 from siprec.model import Alert, Call, Stream
 from siprec.pipe import Command, Pipe
 from siprec.record import Seal, from_json, to_json
@@ -21,6 +22,7 @@ from siprec.verdict import Verdict
 LEASE_MS = 4_000
 ALERTS_KEPT = 500
 REPLY_S = 60
+RELATIVES_KEPT = 32
 
 # KEYS: epoch, lease. ARGV: owner, epoch, then commands as (count, word, word, …).
 _SAVE = """
@@ -54,6 +56,21 @@ local ms = now[1] * 1000 + math.floor(now[2] / 1000)
 redis.call('ZADD', KEYS[1], ms + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], 0, ms)
 return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+
+# KEYS: relatives. ARGV: sid, Relative, now in ms, how many are kept. What one call says must not
+# shorten the life of another's word, and a peer with one Session-ID for all must not fill Redis.
+_KNOW = """
+local last = 0
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local all = redis.call('HGETALL', KEYS[1])
+for at = 1, #all, 2 do
+  local until_ms = cjson.decode(all[at + 1]).until_ms
+  if until_ms <= tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], all[at])
+  elseif until_ms > last then last = until_ms end
+end
+if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[4]) then redis.call('HDEL', KEYS[1], ARGV[1]) end
+redis.call('PEXPIREAT', KEYS[1], last)
 """
 
 
@@ -223,6 +240,27 @@ class ShardStore:
             for shard, entry in entries:
                 pipe.xadd(self.keys(shard).inbox, to_fields(entry, self._vault.seal))
             pipe.execute()
+
+    def put_relatives(self, known: Iterable[tuple[str, Relative]], now_ms: int) -> None:
+        """Let calls be found by names (siprec.kinship), each until its own time."""
+        commands: list[Command] = []
+        for name, relative in known:
+            key = relatives_key(self._prefix, name)
+            text = to_json(relative)
+            commands.append(("EVAL", _KNOW, 1, key, relative.sid, text, now_ms, RELATIVES_KEPT))
+        with redis_errors():
+            self._pipe.run(commands)
+
+    def relatives(self, name: str, now_ms: int) -> list[Relative]:
+        """List the calls that have a name, RELATIVES_KEPT at most.
+
+        Raises:
+            RecordError: one of them cannot be read.
+        """
+        with redis_errors():
+            texts = self._redis.hvals(relatives_key(self._prefix, name))
+        found = (from_json(Relative, text) for text in texts)
+        return [relative for relative in found if relative.until_ms > now_ms]
 
     def order_action(self, node: str, action: Action) -> None:
         """Tell the proxy role of a node to do something, as `Store.order_action` does."""

@@ -28,10 +28,8 @@ from siprec.keys import (
     health_key,
     loads_key,
     numbers_key,
-    relatives_key,
     turns_key,
 )
-from siprec.kinship import Relative
 from siprec.model import Alert, Call, Number, Stream, StreamOrder, Track
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json, to_json
@@ -218,22 +216,6 @@ class Store:
         """Write what the health checks of an SRS showed. One controller does, for each SRS."""
         with redis_errors():
             self._redis.hset(health_key(self._prefix), health.key, to_json(health))
-
-    def put_relatives(self, known: Iterable[tuple[str, Relative, int]]) -> None:
-        """Let calls be found by names (siprec.kinship), each for so many seconds."""
-        with redis_errors():
-            pipe = self._redis.pipeline(transaction=False)
-            for name, relative, seconds in known:
-                key = relatives_key(self._prefix, name)
-                pipe.hset(key, relative.sid, to_json(relative))
-                pipe.expire(key, seconds)
-            pipe.execute()
-
-    def relatives(self, name: str) -> list[Relative]:
-        """List the calls that have a name."""
-        with redis_errors():
-            texts = self._redis.hvals(relatives_key(self._prefix, name))
-        return [from_json(Relative, text) for text in texts]
 
     def healths(self) -> dict[str, SrsHealth]:
         """Give what is known of each SRS, by `siprec.health.srs_key`."""

@@ -133,6 +133,7 @@ def test_every_field_has_an_option(tmp_path: Path) -> None:
         end_call_s=3,
         options_s=0,
         failures=4,
+        early_media=True,
         hold=OnHold.INACTIVE,
         metadata_by=MetadataBy.UPDATE,
         session_expires_s=90,

@@ -128,6 +128,50 @@ def test_media_offered_in_a_2xx_is_reported_when_the_ack_answers_it(
     assert [name for name, _ in exchanged(ksr)] == ["offer", "answer"]
 
 
+def test_offer_in_prack_is_reported_when_it_is_answered(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    give_sdp(ksr)
+    dialogs.request("PRACK")
+    assert outbox.take() == []
+    ksr.variables |= {"$rs": 200, "$rm": "PRACK"}
+    dialogs.replied()
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert (entry.has_sdp, entry.is_srtp, entry.quiet) == (True, False, ())
+    assert (entry.caller, entry.callee) == (None, None)
+    assert [name for name, _ in exchanged(ksr)] == ["offer", "answer"]
+    assert ksr.named("htable.sht_sets") == [("negotiated", "a@b to", "0")]
+
+
+def test_answer_in_prack_is_reported_at_once(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    give_sdp(ksr)
+    ksr.variables["$rb"] = sdp("RTP/SAVP")
+    ksr.returns["htable.sht_get"] = "11"
+    dialogs.request("PRACK")
+    ((_, entry),) = outbox.take()
+    assert isinstance(entry, CallChanged)
+    assert (entry.has_sdp, entry.is_srtp, entry.quiet) == (True, True, ())
+    assert [name for name, _ in exchanged(ksr)] == ["answer"]
+    ksr.returns |= {"textops.has_body_type": -1, "htable.sht_get": None}
+    ksr.variables |= {"$rs": 200, "$rm": "PRACK"}
+    dialogs.replied()
+    assert outbox.take() == []
+
+
+def test_reply_with_sdp_to_what_renegotiates_nothing_is_left_alone(
+    dialogs: Dialogs, ksr: StrictKsr, outbox: OpenOutbox
+) -> None:
+    """OPTIONS is answered with an SDP of what the endpoint can do (RFC 3261 §11.2)."""
+    dialogs.request("OPTIONS")
+    give_sdp(ksr)
+    ksr.variables |= {"$rs": 200, "$rm": "OPTIONS", "$rb": sdp("RTP/AVP")}
+    dialogs.replied()
+    assert (exchanged(ksr), outbox.take()) == ([], [])
+
+
 def sdp(profile: str, port: int = 9) -> str:
     return f"v=0\r\nm=audio {port} {profile} 8\r\na=rtpmap:8 PCMA/8000\r\n"
 

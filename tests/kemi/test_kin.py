@@ -9,21 +9,32 @@ from siprec.changes import Changes
 from siprec.model import Call, Kinship, StreamOrder
 from siprec.recorder import Recorder
 from siprec.settings import LimitSettings
-from siprec.store import Client, Store, connect
+from siprec.shard_store import ShardStore
+from siprec.sids import make_call_sid
+from siprec.store import Client, connect
 from siprec_kemi.src.kin import AFTER_END_S, Kin
 from tests.kemi.strict_ksr import StrictKsr
-from tests.siprec.recorders import SHARD, choose_default, make_call, make_recorder
+from tests.siprec.recorders import (
+    CONNECTOR,
+    SHARD,
+    choose_default,
+    make_call,
+    make_recorder,
+    offering,
+)
 from tests.siprec.streams import NOW_MS
 
-LIVE_S = 3600
+LIMITS = LimitSettings(call_s=3600)
+
+early_choice = offering(replace(CONNECTOR, early_media=True))
 
 
 class Family:
     """A recorder of calls, and what its calls are known by."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ShardStore) -> None:
         self.recorder: Recorder = make_recorder(LimitSettings())
-        self.kin = Kin(store, self.recorder, LIVE_S)
+        self.kin = Kin(store, self.recorder, LIMITS)
 
     def settle(self) -> None:
         """Write down what has changed."""
@@ -38,12 +49,12 @@ class Family:
 
 
 @pytest.fixture
-def store(client: Client, prefix: str) -> Store:
-    return Store(client, prefix)
+def store(client: Client, prefix: str) -> ShardStore:
+    return ShardStore(client, prefix, "one")
 
 
 @pytest.fixture
-def family(store: Store, ksr: StrictKsr) -> Family:
+def family(store: ShardStore, ksr: StrictKsr) -> Family:
     return Family(store)
 
 
@@ -53,11 +64,50 @@ def follower(old: Call) -> Call:
     return replace(make_call(), sip_call_id="new", kinship=kinship)
 
 
-def test_call_that_replaces_a_recorded_one_joins_its_group(family: Family, store: Store) -> None:
+def test_call_that_replaces_a_recorded_one_joins_its_group_at_another_controller(
+    family: Family, client: Client, prefix: str
+) -> None:
     old = family.begin(make_call(), StreamOrder())
     assert old.group == ""
-    # Whoever owns it: another controller has the same Redis.
-    assert Family(store).begin(follower(old)).group == old.sid
+    new = replace(follower(old), sid=make_call_sid(7, "e" * 22))
+    assert Family(ShardStore(client, prefix, "two")).begin(new).group == old.sid
+
+
+def test_call_of_another_account_is_a_group_of_its_own(family: Family) -> None:
+    old = family.begin(make_call(), StreamOrder())
+    assert family.begin(replace(follower(old), account_sid="AC2")).group == ""
+
+
+def test_call_that_was_recorded_early_stays_in_the_group_that_its_recorder_knows(
+    family: Family, client: Client, prefix: str
+) -> None:
+    old = family.begin(make_call(), StreamOrder())
+    new = follower(old)
+    ringing = family.kin.joined(i.CallRinging(call=replace(new, answered_ms=None, early_ms=NOW_MS)))
+    family.recorder.apply(SHARD, replace(ringing, orders=(StreamOrder(),)), early_choice, NOW_MS)
+    client.delete(*client.keys(f"{prefix}relatives:*"))
+    assert family.begin(new).group == old.sid
+
+
+def test_third_call_follows_the_first_over_one_that_is_not_recorded(family: Family) -> None:
+    first = family.begin(make_call(), StreamOrder())
+    second = family.begin(replace(follower(first), sip_call_id="second"))
+    third = family.begin(replace(follower(second), sip_call_id="third"), StreamOrder())
+    assert third.group == first.sid
+
+
+def test_call_with_the_session_id_of_one_that_ended_is_followed_as_long_as_it_lives(
+    family: Family, client: Client, prefix: str
+) -> None:
+    session_id = "a" * 32
+    first = family.begin(replace(make_call(), session_id=session_id), StreamOrder())
+    second = family.begin(replace(make_call(), session_id=session_id), StreamOrder())
+    file = family.recorder.call_file(first.sid)
+    assert file is not None
+    family.kin.learn(Changes(retired={first.sid: file}))
+    (key,) = client.keys(f"{prefix}relatives:session:*")
+    assert client.ttl(key) > AFTER_END_S
+    assert family.begin(replace(make_call(), session_id=session_id)).group == second.group
 
 
 def test_call_that_was_not_recorded_is_followed_by_none(family: Family) -> None:
@@ -73,7 +123,7 @@ def test_call_is_known_from_its_first_stream_on_and_for_a_while_after_its_end(
     family.recorder.apply(SHARD, order, choose_default, NOW_MS)
     family.settle()
     (key,) = client.keys(f"{prefix}relatives:*")
-    assert AFTER_END_S < client.ttl(key) <= LIVE_S
+    assert AFTER_END_S < client.ttl(key) <= LIMITS.call_s
     file = family.recorder.call_file(old.sid)
     assert file is not None
     family.kin.learn(Changes(retired={old.sid: file}))
@@ -96,7 +146,7 @@ def test_party_that_is_referred_is_followed(family: Family) -> None:
 
 
 def test_without_redis_a_call_is_a_group_of_its_own(ksr: StrictKsr) -> None:
-    family = Family(Store(connect("unix:///nowhere"), "p:"))
+    family = Family(ShardStore(connect("unix:///nowhere"), "p:", "one"))
     old = family.begin(make_call(), StreamOrder())
     assert family.begin(follower(old)).group == ""
     texts = [str(text) for _, text in ksr.named("log")]

@@ -180,6 +180,17 @@ def test_late_offer_of_a_reinvite_tells_who_is_quiet(stage: Stage, pair: Pair, w
     end(stage, pair)
 
 
+def test_hold_of_rfc_2543_in_a_late_offer_tells_that_the_other_is_quiet(
+    stage: Stage, pair: Pair
+) -> None:
+    caller, callee = pair
+    change(caller, callee, reply=nowhere(callee.sdp()))
+    wait_quiet(stage, pair, CALLER)
+    change(caller, callee, reply=callee.sdp())
+    wait_quiet(stage, pair)
+    end(stage, pair)
+
+
 @pytest.mark.parametrize("who", list(Side))
 def test_reinvite_answered_by_a_reliable_183_tells_who_is_quiet(
     stage: Stage, pair: Pair, who: Side
@@ -397,4 +408,21 @@ def test_asserted_identity_that_is_private_is_not_taken(stage: Stage, pair: Pair
     assert aor(stage.wait_call(caller).callee.uri) != "sip:carol@127.0.0.1"
     change(callee, caller, offer=callee.sdp(), reply=caller.sdp())
     wait_quiet(stage, pair)
+    end(stage, pair)
+
+
+def test_asserted_identity_of_a_stranger_is_not_taken(stage: Stage) -> None:
+    """Its address is in no network that may call."""
+    caller, callee = pair = stage.phone("alice"), stage.phone("bob", host="127.0.0.2")
+    asserted = [("P-Asserted-Identity", '"Carol" <sip:carol@127.0.0.1>')]
+    number = stage.number(RECORD, dial(callee))
+    caller.invite(number)
+    callee.reply(callee.expect("INVITE"), 200, "OK", sdp=callee.sdp(), headers=asserted)
+    caller.ack(caller.expect(200))
+    callee.expect("ACK")
+    stage.wait_recording(caller)
+    assert f"sip:{number}@" in stage.wait_call(caller).callee.uri
+    callee.local = '"Dan" <sip:dan@127.0.0.1>'
+    change(callee, caller, "UPDATE", asks=asserted)
+    wait_party(stage, pair, CALLEE, "sip:dan@127.0.0.1", "Dan")
     end(stage, pair)

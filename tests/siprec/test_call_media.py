@@ -1,8 +1,10 @@
 """Whose audio a call carries, by what the ends say."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from siprec.call_media import Flow, flow_from, flow_of, quiet_sides
+from siprec.call_media import Flow, flow_from, flow_of, parsed_flow, quiet_sides
 from siprec.model import Side
 
 BOTH, SENDS, WANTS, NONE = (
@@ -42,7 +44,43 @@ AUDIO = "m=audio 4000 RTP/AVP 8"
     ],
 )
 def test_flow_is_that_of_the_first_audio_m_line(text: str, expected: Flow | None) -> None:
-    assert flow_of(text) == expected
+    assert flow_of(text) == parsed_flow(text) == expected
+
+
+ADDRESSES = [
+    "192.0.2.1",
+    "0.0.0.0",
+    "10.0.0.0",
+    "0.0.0.0/127",
+    "::",
+    "::0",
+    "::1",
+    "0::",
+    "h.example",
+]
+LINES = [
+    *(
+        "m=audio 4000 RTP/AVP 8",
+        "m=audio 0 RTP/AVP 8",
+        "m=audio 00 RTP/AVP 8",
+        "m=video 9 RTP/AVP 99",
+    ),
+    *(
+        "a=sendonly",
+        "a=recvonly",
+        "a=inactive",
+        "a=sendrecv",
+        "a=sendonlyx",
+        "a=rtpmap:8 PCMA/8000",
+    ),
+    *(f"c=IN IP{6 if ':' in address else 4} {address}" for address in ADDRESSES),
+]
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8), st.sampled_from(["\r\n", "\n"]))
+def test_flow_that_shows_at_once_is_what_parsing_gives(lines: list[str], end: str) -> None:
+    text = end.join(["v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-", "t=0 0", *lines]) + end
+    assert flow_of(text) == parsed_flow(text)
 
 
 @pytest.mark.parametrize("flow", [BOTH, SENDS, WANTS, NONE])

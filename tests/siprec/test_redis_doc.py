@@ -29,7 +29,7 @@ from siprec.model import (
     Timer,
 )
 from siprec.record import SECRET
-from siprec.shard_store import ALERTS_KEPT, LEASE_MS, REPLY_S
+from siprec.shard_store import ALERTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
 from siprec.step import HISTORY
 from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
 from siprec.verdict import Verdict
@@ -118,6 +118,7 @@ def test_numbers_told_are_those_of_the_code() -> None:
     assert f"{LEASE_MS // 1000} s, renewed each second" in TEXT
     assert f"the last {ALERTS_KEPT} or so" in TEXT
     assert f"| {REPLY_S} s |" in TEXT
+    assert f"{RELATIVES_KEPT} calls at most" in TEXT
     assert f"the last {HISTORY})" in TEXT
     assert f"the last {ACTIONS_KEPT} or so" in TEXT
     assert f"older than {LOAD_FRESH_MS // 1000} s" in TEXT

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from siprec.inbox import CallChanged, Entry, SrsReplied, StopOrdered, from_fields
+from siprec.keys import relatives_key
+from siprec.kinship import Relative, relative_of
 from siprec.model import Alert, AlertLevel, Call, StreamState
 from siprec.record import RecordError, from_json
-from siprec.shard_store import LEASE_MS, Grant, Save, ShardStore
+from siprec.shard_store import LEASE_MS, RELATIVES_KEPT, Grant, Save, ShardStore
 from siprec.store import Client, StoreUnavailable, connect
 from siprec.vault import VARIABLE, Vault
 from siprec.verdict import Verdict
@@ -269,3 +271,58 @@ def test_redis_that_is_away_is_named_so(prefix: str) -> None:
     with pytest.raises(StoreUnavailable):
         store.acquire([1], 1)
     client.close()
+
+
+# Relatives
+
+
+def relatives(count: int, until_ms: int) -> list[tuple[str, Relative]]:
+    """Give so many calls of one name."""
+    relative = relative_of(CALL, until_ms)
+    return [("dialog:x", replace(relative, sid=f"CA{n}")) for n in range(count)]
+
+
+@pytest.fixture
+def now_ms(client: Client) -> int:
+    """Give the time of the Redis at hand."""
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def test_relatives_are_found_by_all_until_their_time(
+    client: Client, first: ShardStore, second: ShardStore, prefix: str, now_ms: int
+) -> None:
+    ((name, long),) = relatives(1, now_ms + 500_000)
+    short = replace(long, sid="CAshort", until_ms=now_ms + 200_000)
+    first.put_relatives([(name, long), (name, short)], now_ms)
+    assert sorted(second.relatives(name, now_ms), key=lambda each: each.sid) == [long, short]
+    assert second.relatives(name, now_ms + 200_000) == [long]
+    assert second.relatives("dialog:y", now_ms) == []
+    # The short one has not shortened the life of the key.
+    assert 200 < client.ttl(relatives_key(prefix, name)) <= 500
+
+
+def test_relatives_whose_time_is_over_make_room(
+    client: Client, first: ShardStore, prefix: str, now_ms: int
+) -> None:
+    first.put_relatives(relatives(1, now_ms + 200_000), now_ms)
+    ((name, other),) = relatives(1, now_ms + 500_000)
+    first.put_relatives([(name, replace(other, sid="CAother"))], now_ms + 300_000)
+    assert client.hkeys(relatives_key(prefix, name)) == ["CAother"]
+
+
+def test_relatives_of_one_name_are_bounded(first: ShardStore, now_ms: int) -> None:
+    first.put_relatives(relatives(RELATIVES_KEPT + 3, now_ms + 200_000), now_ms)
+    found = first.relatives("dialog:x", now_ms)
+    assert {each.sid for each in found} == {f"CA{n}" for n in range(RELATIVES_KEPT)}
+    # One of them may still be told anew.
+    first.put_relatives(relatives(1, now_ms + 400_000), now_ms)
+    assert max(each.until_ms for each in first.relatives("dialog:x", now_ms)) == now_ms + 400_000
+
+
+def test_relatives_without_redis_are_unavailable() -> None:
+    away = ShardStore(connect("unix:///nowhere"), "p:", "one")
+    with pytest.raises(StoreUnavailable):
+        away.put_relatives(relatives(1, 1), 0)
+    with pytest.raises(StoreUnavailable):
+        away.relatives("dialog:x", 0)

@@ -125,7 +125,7 @@ class Controller:
         )
         self._lessons = Lessons(self._pools, self._watch, self._connector_of)
         self._endings = Endings(self._store)
-        self._kin = Kin(self._store, self._recorder, settings.limits.call_s)
+        self._kin = Kin(self._shards, self._recorder, settings.limits)
         self._tones = Tones(
             settings.awareness,
             file_of=self._recorder.file_of,

@@ -8,8 +8,11 @@ from siprec.kinship import Relative, chosen, names_followed, names_of, refer_nam
 from siprec.model import Call
 from siprec.record import RecordError
 from siprec.recorder import Recorder
-from siprec.store import Store, StoreUnavailable
+from siprec.settings import LimitSettings
+from siprec.shard_store import ShardStore
+from siprec.store import StoreUnavailable
 from siprec_kemi import ksr
+from siprec_kemi.clock import now_ms
 
 # How long a call can be followed after its end, and after a REFER.
 AFTER_END_S = 300
@@ -17,16 +20,21 @@ AFTER_REFER_S = 180
 
 
 class Kin:
-    """The relatives of calls. `live_s` is the longest that a call may last."""
+    """The relatives of calls. They are not known for longer than what else is kept of a call."""
 
-    def __init__(self, store: Store, recorder: Recorder, live_s: int) -> None:
+    def __init__(self, store: ShardStore, recorder: Recorder, limits: LimitSettings) -> None:
         self._store = store
         self._recorder = recorder
-        self._live_s = live_s
+        self._live_s = limits.call_s
+        self._ended_s = min(AFTER_END_S, limits.history_s)
 
     def joined(self, entry: CallAnswered | CallRinging) -> CallAnswered | CallRinging:
         """Give the entry with the group of the call that its call goes on with, if there is one."""
         call = entry.call
+        file = self._recorder.call_file(call.sid)
+        if file is not None:
+            # Its early media is recorded, and its recorder has been told of a group.
+            return replace(entry, call=replace(call, group=file.call.group))
         if call.kinship is None and not call.session_id:
             return entry
         try:
@@ -40,8 +48,9 @@ class Kin:
         return replace(entry, call=replace(call, group=found.group))
 
     def _find(self, call: Call) -> Relative | None:
+        now = now_ms()
         for name, tags in names_followed(call):
-            relative = chosen(call, tags, self._store.relatives(name))
+            relative = chosen(call, tags, self._store.relatives(name, now))
             if relative is not None:
                 return relative
         return None
@@ -51,28 +60,29 @@ class Kin:
         file = self._recorder.call_file(entry.call_sid)
         name = refer_name(entry.referred_by, entry.target)
         if file is not None and name:
-            self._put([(name, relative_of(file.call), AFTER_REFER_S)])
+            now = now_ms()
+            self._put([(name, relative_of(file.call, now + AFTER_REFER_S * 1000))], now)
 
     def learn(self, changes: Changes) -> None:
-        """Write down calls that are recorded, so that others can be known to follow them."""
+        """Write down calls that are recorded, so that others can be known to follow them.
+
+        So is one that goes on with a recorded one: a third may follow it.
+        """
+        now = now_ms()
         begun = (self._recorder.file_of(s.sid) for _, event, s in changes.transitions if not event)
-        live = {file.call.sid: file for file in (*begun, *changes.calls.values()) if file}
-        known: list[tuple[str, Relative, int]] = []
-        for file in live.values():
-            if file.call.is_live and file.streams:
-                known += _known(file.call, self._live_s)
-        for file in changes.retired.values():
-            if file.streams:
-                known += _known(file.call, AFTER_END_S)
+        files = {file.call.sid: file for file in (*begun, *changes.calls.values()) if file}
+        live = [file for file in files.values() if file.call.is_live]
+        known: list[tuple[str, Relative]] = []
+        for each, seconds in ((live, self._live_s), (changes.retired.values(), self._ended_s)):
+            for file in each:
+                if file.streams or file.call.group:
+                    relative = relative_of(file.call, now + seconds * 1000)
+                    known += [(name, relative) for name in names_of(file.call)]
         if known:
-            self._put(known)
+            self._put(known, now)
 
-    def _put(self, known: list[tuple[str, Relative, int]]) -> None:
+    def _put(self, known: list[tuple[str, Relative]], at_ms: int) -> None:
         try:
-            self._store.put_relatives(known)
+            self._store.put_relatives(known, at_ms)
         except StoreUnavailable as error:
-            ksr.log("warning", f"transfers of {len(known)} calls will not be known: {error}")
-
-
-def _known(call: Call, seconds: int) -> list[tuple[str, Relative, int]]:
-    return [(name, relative_of(call), seconds) for name in names_of(call)]
+            ksr.log("warning", f"transfers will not be known by {len(known)} names: {error}")
