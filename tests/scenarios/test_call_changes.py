@@ -1,121 +1,35 @@
-"""What the proxy tells of calls that change: who is quiet, who the ends are, by what passes."""
-
-from collections.abc import Sequence
+"""What is known of calls that change: who is quiet, by the offers and answers that pass."""
 
 import pytest
 
-from siprec.call_changes import picture_of
-from siprec.model import Call, Party, Side, StreamState
-from siprec.sip_uri import aor
-from tests.scenarios.phone import Phone, answer, hang_up
-from tests.scenarios.polling import poll
+from siprec.model import Side
+from tests.scenarios.phone import Phone
+from tests.scenarios.renegotiation import (
+    CALLEE,
+    CALLER,
+    Pair,
+    change,
+    end,
+    nowhere,
+    other,
+    recorded_pair,
+    refuse,
+    turned,
+    wait_party,
+    wait_quiet,
+)
 from tests.scenarios.sip_text import Header, Message
 from tests.scenarios.stage import RECORD, Stage, dial
-from tests.scenarios.talk import talk
 
 pytestmark = pytest.mark.daemon
 
-CALLER, CALLEE = Side.CALLER, Side.CALLEE
 RELIABLE: list[Header] = [("Supported", "100rel"), ("Require", "100rel")]
-
-Pair = tuple[Phone, Phone]
 
 
 @pytest.fixture
 def pair(stage: Stage) -> Pair:
     """Give a caller and a callee whose call is being recorded."""
-    caller, callee = stage.pair()
-    caller.invite(stage.number(RECORD, dial(callee)))
-    answer(caller, callee)
-    stage.wait_recording(caller)
-    return caller, callee
-
-
-def turned(pair: Pair, who: Side) -> Pair:
-    """Give that side first, then the other."""
-    return pair if who is CALLER else (pair[1], pair[0])
-
-
-def other(side: Side) -> Side:
-    """Give the other side."""
-    return CALLEE if side is CALLER else CALLER
-
-
-def nowhere(sdp: str) -> str:
-    """Put a call on hold as RFC 2543 had it."""
-    lines = ("c=IN IP4 0.0.0.0" if line.startswith("c=") else line for line in sdp.splitlines())
-    return "".join(f"{line}\r\n" for line in lines)
-
-
-def change(
-    one: Phone,
-    two: Phone,
-    method: str = "INVITE",
-    *,
-    offer: str = "",
-    reply: str = "",
-    asks: Sequence[Header] = (),
-    says: Sequence[Header] = (),
-) -> tuple[Message, Message]:
-    """Let `one` send a request in the dialog; give it, and the 2xx, as they arrive."""
-    one.request(method, sdp=offer, headers=asks)
-    request = two.expect(method)
-    two.reply(request, 200, "OK", sdp=reply, headers=says)
-    answered = one.expect(200)
-    if method == "INVITE":
-        one.ack(answered, sdp="" if offer else one.sdp())
-        two.expect("ACK")
-    return request, answered
-
-
-def refuse(one: Phone, two: Phone, status: int, offer: str) -> None:
-    """Let a re-INVITE be refused."""
-    one.request("INVITE", sdp=offer)
-    two.reply(two.expect("INVITE"), status, "No")
-    one.expect(status)
-    two.expect("ACK")
-
-
-def wait_quiet(stage: Stage, pair: Pair, *sides: Side) -> None:
-    """Wait until exactly these sides are known to be quiet."""
-
-    def is_known() -> bool:
-        call = stage.call(pair[0])
-        return call is not None and set(call.quiet) == set(sides)
-
-    poll(is_known, why=lambda: f"{stage.call(pair[0])}")
-
-
-def wait_party(stage: Stage, pair: Pair, side: Side, uri: str, name: str) -> Party:
-    """Wait until a side is known as somebody."""
-
-    def party() -> Party | None:
-        found = stage.wait_call(pair[0]).party(side)
-        return found if (found.uri, found.name) == (uri, name) else None
-
-    found = poll(party, why=lambda: f"{stage.call(pair[0])}")
-    assert found is not None
-    return found
-
-
-def end(stage: Stage, pair: Pair) -> Call:
-    """Talk and hang up once the SRS knows all; the call was recorded, and nothing went wrong."""
-    poll(lambda: is_told(stage, pair), why=lambda: f"{stage.streams(pair[0])}")
-    talk(*pair)
-    hang_up(*pair)
-    stream = stage.wait_stream(pair[0], StreamState.STOPPED)
-    session = stage.wait_session(stream)
-    assert (session.ended_by, session.metadata_errors) == ("src-bye", [])
-    assert all(track.summary["payload_types"].get("8", 0) > 0 for track in session.tracks)
-    assert len(session.tracks) == 2
-    assert stage.alerts(pair[0]) == []
-    return stage.wait_call_over(pair[0])
-
-
-def is_told(stage: Stage, pair: Pair) -> bool:
-    """Tell whether the SRS has been told how the call is now."""
-    picture = picture_of(stage.wait_call(pair[0]))
-    return all(stream.legs[-1].told == picture for stream in stage.streams(pair[0]))
+    return recorded_pair(stage)
 
 
 # Who is quiet
@@ -347,82 +261,4 @@ def test_of_two_early_dialogs_of_a_branch_the_one_that_answers_counts(stage: Sta
     stage.wait_recording(caller)
     assert stage.wait_call(caller).callee.tag == mobile
     wait_quiet(stage, pair)
-    end(stage, pair)
-
-
-# Who the ends are
-
-
-@pytest.mark.parametrize("who", list(Side))
-@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-@pytest.mark.parametrize("has_sdp", [True, False])
-def test_asserted_identity_of_who_asks_is_taken(
-    stage: Stage, pair: Pair, who: Side, method: str, has_sdp: bool
-) -> None:
-    one, two = turned(pair, who)
-    asks = [("P-Asserted-Identity", '"Carol" <sip:carol@127.0.0.1>')]
-    offer = one.sdp() if has_sdp else ""
-    reply = two.sdp() if has_sdp or method == "INVITE" else ""
-    change(one, two, method, offer=offer, reply=reply, asks=asks)
-    party = wait_party(stage, pair, who, "sip:carol@127.0.0.1", "Carol")
-    assert party.since_ms is not None
-    assert stage.wait_call(pair[0]).former[0].side is who
-    end(stage, pair)
-
-
-@pytest.mark.parametrize("who", list(Side))
-def test_asserted_identity_of_who_answers_is_taken(stage: Stage, pair: Pair, who: Side) -> None:
-    one, two = turned(pair, other(who))
-    says = [("P-Asserted-Identity", '"Carol" <sip:carol@127.0.0.1>')]
-    change(one, two, offer=one.sdp(), reply=two.sdp(), says=says)
-    wait_party(stage, pair, who, "sip:carol@127.0.0.1", "Carol")
-    end(stage, pair)
-
-
-@pytest.mark.parametrize("who", list(Side))
-@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
-def test_from_of_a_request_tells_who_it_is(
-    stage: Stage, pair: Pair, who: Side, method: str
-) -> None:
-    one, two = turned(pair, who)
-    one.local = '"Dan" <sip:dan@127.0.0.1>'
-    change(one, two, method, offer=one.sdp(), reply=two.sdp())
-    wait_party(stage, pair, who, "sip:dan@127.0.0.1", "Dan")
-    end(stage, pair)
-
-
-def test_asserted_identity_that_is_private_is_not_taken(stage: Stage, pair: Pair) -> None:
-    caller, callee = pair
-    private = [
-        ("P-Asserted-Identity", '"Carol" <sip:carol@127.0.0.1>'),
-        ("Privacy", "user; id"),
-    ]
-    change(
-        callee,
-        caller,
-        offer=callee.sdp(direction="inactive"),
-        reply=caller.sdp(direction="inactive"),
-        asks=private,
-    )
-    wait_quiet(stage, pair, CALLER, CALLEE)
-    assert aor(stage.wait_call(caller).callee.uri) != "sip:carol@127.0.0.1"
-    change(callee, caller, offer=callee.sdp(), reply=caller.sdp())
-    wait_quiet(stage, pair)
-    end(stage, pair)
-
-
-def test_asserted_identity_of_a_stranger_is_not_taken(stage: Stage) -> None:
-    """Its address is in no network that may call."""
-    caller, callee = pair = stage.phone("alice"), stage.phone("bob", host="127.0.0.2")
-    asserted = [("P-Asserted-Identity", '"Carol" <sip:carol@127.0.0.1>')]
-    number = stage.number(RECORD, dial(callee))
-    caller.invite(number)
-    callee.reply(callee.expect("INVITE"), 200, "OK", sdp=callee.sdp(), headers=asserted)
-    caller.ack(caller.expect(200))
-    callee.expect("ACK")
-    stage.wait_recording(caller)
-    assert f"sip:{number}@" in stage.wait_call(caller).callee.uri
-    callee.local = '"Dan" <sip:dan@127.0.0.1>'
-    change(callee, caller, "UPDATE", asks=asserted)
-    wait_party(stage, pair, CALLEE, "sip:dan@127.0.0.1", "Dan")
     end(stage, pair)
