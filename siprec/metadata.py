@@ -6,7 +6,7 @@ our sids, so that they stay the same for the life of the call, in whatever proce
 
 import re
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -81,11 +81,13 @@ def final(
     now_ms: int,
     muted: Collection[str] = (),
     reason: Reason | None = None,
+    told: Picture | None = None,
 ) -> bytes:
     """Write the partial snapshot that ends what `complete()` began; it goes with our BYE.
 
     RFC 8068 §3.2.4. The end is that of the call when it has ended, else `now_ms`. Who is `muted`
-    ceased to send before. `reason` says why (RFC 7865 §6.3.1).
+    ceased to send before. `reason` says why (RFC 7865 §6.3.1). `told` is what the SRS knows: who
+    came or went since then is named (None: nobody).
     """
     root = _recording("partial")
     ended_ms = now_ms if call.ended_ms is None else call.ended_ms
@@ -94,8 +96,11 @@ def final(
         cause = str(reason.cause)
         _child(session, "reason", reason.text, cause=cause, protocol=reason.protocol)
     _time(session, "stop-time", ended_ms)
-    ended = dict.fromkeys(Side, ended_ms)
-    _associate(root, call, stream, _heard(labels, muted), "disassociate-time", ended, ended_ms)
+    for side in Side if told is not None and told.revision != call.revision else ():
+        _participant(root, _participant_id(call, side), call.party(side))
+    gone = () if told is None else call.former[told.formers :]
+    ended, heard = dict.fromkeys(Side, ended_ms), _heard(labels, muted)
+    _associate(root, call, stream, heard, "disassociate-time", ended, ended_ms, gone)
     return _write(root)
 
 
@@ -122,15 +127,11 @@ def partial(
         _participant(root, _participant_id(call, side), call.party(side))
     gone = call.former[told.formers :]
     came = {former.side: _joined_ms(call, former.side, now_ms) for former in gone}
-    for former in gone:
-        gone_id = _former_id(call, former)
-        _associate_session(root, gone_id, session_id, "disassociate-time", former.until_ms)
+    _part_sessions(root, call, session_id, gone)
     for side, at_ms in came.items():
         new_id = _participant_id(call, side)
         _associate_session(root, new_id, session_id, "associate-time", at_ms)
-    for former in gone:
-        streams = _child(root, "participantstreamassoc", participant_id=_former_id(call, former))
-        _time(streams, "disassociate-time", former.until_ms)
+    _part_streams(root, call, gone)
     heard = _heard(labels, muted)
     for side in Side:
         _associate_streams(root, call, stream, heard, side, "associate-time", came.get(side))
@@ -176,13 +177,30 @@ def _associate(
     tag: str,
     session_ms: Mapping[Side, int],
     stream_ms: int,
+    gone: Iterable[Former] = (),
 ) -> None:
     session_id = _session_id(call, stream)
     _time(_child(root, "sessionrecordingassoc", session_id=session_id), tag, stream_ms)
+    _part_sessions(root, call, session_id, gone)
     for side in Side:
         _associate_session(root, _participant_id(call, side), session_id, tag, session_ms[side])
+    _part_streams(root, call, gone)
     for side in Side:
         _associate_streams(root, call, stream, labels, side, tag, stream_ms)
+
+
+def _part_sessions(
+    root: etree._Element, call: Call, session_id: str, gone: Iterable[Former]
+) -> None:
+    for each in gone:
+        gone_id = _former_id(call, each)
+        _associate_session(root, gone_id, session_id, "disassociate-time", each.until_ms)
+
+
+def _part_streams(root: etree._Element, call: Call, gone: Iterable[Former]) -> None:
+    for each in gone:
+        streams = _child(root, "participantstreamassoc", participant_id=_former_id(call, each))
+        _time(streams, "disassociate-time", each.until_ms)
 
 
 def _associate_session(

@@ -62,8 +62,6 @@ def check(body: bytes, known: Known, labels: list[str] | None) -> Verdict:
     _check_references(root, verdict)
     if verdict.datamode == "complete":
         _check_associations(root, verdict)
-    if verdict.datamode == "complete" and not known.has_complete:
-        _check_speakers(verdict)
     if labels is not None:
         _check_labels(root, verdict, labels)
     _read_parameters(root, verdict)
@@ -155,13 +153,6 @@ def _check_associations(root: etree._Element, verdict: Verdict) -> None:
     for element in root.iterfind(_q("session")):
         if element.get("session_id") not in recorded:
             verdict.notes.append(f"line {element.sourceline}: session without its recordingassoc")
-
-
-def _check_speakers(verdict: Verdict) -> None:
-    # Later nobody may send: that is what a call on hold looks like.
-    for stream in verdict.known.streams.values():
-        if stream.label and not verdict.known.speakers(stream.label):
-            verdict.notes.append(f"nobody sends the stream with label {stream.label}")
 
 
 def _check_labels(root: etree._Element, verdict: Verdict, labels: list[str]) -> None:

@@ -9,7 +9,7 @@ from lxml import etree
 
 from siprec.call_changes import changed_call, picture_of
 from siprec.inbox import CallChanged
-from siprec.metadata import RECORDING_NS, asks_snapshot, complete, partial
+from siprec.metadata import RECORDING_NS, asks_snapshot, complete, final, partial
 from siprec.model import Party, Picture, Side
 from tests.siprec.test_metadata import ANSWERED_MS, BOTH, CALL, GOLDEN, NOW_MS, STREAM
 
@@ -154,3 +154,17 @@ def test_snapshot_request_is_known(kind: str) -> None:
 )
 def test_anything_else_is_no_snapshot_request(kind: str, body: bytes) -> None:
     assert not asks_snapshot(kind, body)
+
+
+# The last document
+
+
+def test_who_came_and_went_untold_is_told_in_the_end() -> None:
+    document = final(MOVED, STREAM, BOTH, CHANGED_MS + 9, told=Picture())
+    names = tags(document)
+    assert names.count("participant") == 2
+    assert (names.count("participantsessionassoc"), names.count("participantstreamassoc")) == (3, 3)
+    assert ids(document, "participantsessionassoc")[0] == first_ids(CALL)[1]
+    told = final(MOVED, STREAM, BOTH, CHANGED_MS + 9, told=picture_of(MOVED))
+    assert told == final(MOVED, STREAM, BOTH, CHANGED_MS + 9)
+    assert "participant" not in tags(told)

@@ -13,7 +13,7 @@ from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
 from siprec.leg_target import target_of
 from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final, partial
-from siprec.model import Call, Leg, Side, Stream, Track
+from siprec.model import Call, Leg, Picture, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
 from siprec.session_timer import SessionExpires
 from siprec.sip_uri import SipUri
@@ -178,7 +178,8 @@ def bye(
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
     labels = labels_of(stream.order.track)
     silent, reason = {*leg.muted, *stream.picture.quiet}, reason_of(call, leg)
-    metadata = final(call, stream, labels, now_ms, silent, reason).decode()
+    told = leg.told or Picture()
+    metadata = final(call, stream, labels, now_ms, silent, reason, told).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
     headers = [
         f"Reason: {reason}",
