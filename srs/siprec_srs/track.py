@@ -18,7 +18,7 @@ _DRAIN_MAX = 10_000
 _FIRST_REPORT_S = 1.0
 _REPORT_S = 5.0
 # What is on its way when something is agreed on may still come.
-_GRACE_S = 0.2
+_GRACE_S = 0.5
 
 SocketPair = tuple[socket.socket, socket.socket]
 

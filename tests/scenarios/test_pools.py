@@ -92,7 +92,7 @@ def test_drained_srs_keeps_what_it_has_and_gets_nothing_new(many_srs_stage: Many
     running = [call.record() for _ in range(2)]
     assert {srs_of(stream) for stream in running} == {one, two}
     stage.stack.cli("connector", "drain", call.connector, one)
-    assert row_of(call, one).startswith(f"{one} (drained) 1 1 1 ")
+    poll(lambda: row_of(call, one).startswith(f"{one} (drained) 1 1 1 "))
 
     def next_two() -> list[str]:
         streams = [call.record() for _ in range(2)]
