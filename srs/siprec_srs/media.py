@@ -93,6 +93,9 @@ class Media:
                 track.moving = self._ports.open(self._host)
                 if not self._behaviour.no_media:
                     track.listen(track.moving)
+        if wish.direction not in ("", "inactive"):
+            for track in self._by_index.values():
+                track.expect()
         moved = [self._moved(index, line) for index, line in enumerate(self._lines)]
         return self._write(wish.lines(moved), is_agreed=False)
 
@@ -220,7 +223,13 @@ class Media:
         if not self._behaviour.no_media:
             wav = WavWriter(self._file(line.label, "wav"))
         audio = {number: name for number, name in known.items() if name in ("PCMU", "PCMA")}
-        receiver = Receiver(codecs=audio, answered=frozenset({codec[0]}), note=self._note, sink=wav)
+        receiver = Receiver(
+            codecs=audio,
+            answered=frozenset({codec[0]}),
+            note=self._note,
+            epoch=self._epoch,
+            sink=wav,
+        )
         receiver.raw = [] if self._behaviour.raw else None
         track = Track(
             label=line.label,
@@ -332,16 +341,13 @@ class Media:
         }
         for track in self.tracks:
             base = self._describe(track, participant(track.label))
-            base["speakers"], base["agrees"] = attribute(track.label, self._speech(track))
+            base["speakers"], base["agrees"] = attribute(track.label, track.receiver.speech)
             earlier = described.get(track.label, {})
             if "port" in earlier:
                 # The m-line was removed and came back.
                 described[f"{track.label}#{earlier['port']}"] = earlier
             described[track.label] = base
         return described
-
-    def _speech(self, track: Track) -> Speech:
-        return {int(key + self._epoch * 10): n for key, n in track.receiver.speech.items()}
 
     def _describe(self, track: Track, participant: dict[str, str] | None) -> dict[str, Any]:
         got = track.receiver

@@ -83,12 +83,14 @@ class Receiver:
     codecs: payload types of the offer that are audio we can decode.
     answered: the payload types of our answer.
     note: told each oddity, once.
-    speech: samples above -45 dBFS by the tenth of a second in which they came.
+    epoch: what to add to the times of arrival for seconds since 1970.
+    speech: samples above -45 dBFS by the tenth of a second since 1970 in which they came.
     """
 
     codecs: dict[int, str]
     answered: frozenset[int]
     note: Callable[[str], None]
+    epoch: float = 0.0
     sink: Sink | None = None
     raw: list[tuple[int, int, bytes]] | None = None
     sources: dict[int, Source] = field(default_factory=dict)
@@ -187,7 +189,7 @@ class Receiver:
         self.end_position = max(self.end_position, position + len(payload))
         if law.mean_square(payload) > _SPEECH_SQUARE:
             self.speech_samples += len(payload)
-            tenth = int(arrival * 10)
+            tenth = int((arrival + self.epoch) * 10)
             self.speech[tenth] = self.speech.get(tenth, 0) + len(payload)
         if self.sink is not None:
             self.sink.put(position, law.decode(payload))

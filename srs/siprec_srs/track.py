@@ -28,6 +28,7 @@ class Track:
     """One labelled m-line that we receive. `guard` is None for plain RTP.
 
     directions: when (by the monotonic clock) each began to hold.
+    is_awaited: whether an offer of ours that is not answered yet lets packets come.
     moving: sockets of an offer that is not answered yet. left: those before the last move.
     """
 
@@ -49,6 +50,7 @@ class Track:
     at_bye: int | None = None
     directions: list[tuple[float, str]] = field(default_factory=list)
     while_inactive: int = 0
+    is_awaited: bool = False
     moving: SocketPair | None = None
     left: list[SocketPair] = field(default_factory=list)
     moved_at: float = 0.0
@@ -113,12 +115,18 @@ class Track:
 
     def _count_unwanted(self, batch: list[Arrival]) -> None:
         since, direction = self.directions[-1] if self.directions else (0.0, "")
-        if direction == "inactive":
+        if direction == "inactive" and not self.is_awaited:
             late = [data for arrival, data in batch if arrival > since + _GRACE_S]
             self.while_inactive += sum(len(data) >= 12 and data[0] >> 6 == 2 for data in late)
 
+    def expect(self) -> None:
+        """Be ready for packets: who has our offer may send before its answer is here."""
+        self.drain()
+        self.is_awaited = True
+
     def turn(self, direction: str) -> None:
         """Say what holds from now on: `recvonly`, `inactive` or `removed`."""
+        self.is_awaited = False
         if not self.directions or self.directions[-1][1] != direction:
             self.drain()
             self.directions.append((time.monotonic(), direction))
@@ -133,7 +141,8 @@ class Track:
             self.moved_at = time.monotonic()
 
     def stay(self) -> None:
-        """Close the sockets of an offer that was not accepted."""
+        """Go on as before an offer that was not accepted, and close its sockets."""
+        self.is_awaited = False
         if self.moving is not None:
             _close(self.moving)
             self.moving = None

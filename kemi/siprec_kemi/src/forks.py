@@ -1,6 +1,5 @@
 """The forks in rtpengine: a stream's commands to NG, and NG's replies as events."""
 
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from siprec.srs_uri import SrsUri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.ng_sockets import NgSockets
+from siprec_kemi.src.turns import Turns
 
 # An rtpengine that is silent to so many audits of a call has no media of it any more.
 SILENT_AUDITS = 3
@@ -94,8 +94,8 @@ class Forks:
     ) -> None:
         self._sockets = NgSockets(register)
         self._silent_audits: dict[str, int] = {}
-        # What waits behind a command on its way, by fork tag.
-        self._waiting: dict[str, deque[tuple[str, Command, _Asked]]] = {}
+        # By fork tag: address, command, and what the reply belongs to.
+        self._turns = Turns[tuple[str, Command, _Asked]](lambda item: self._send(*item))
         self._stream_of = stream_of
         self._happen = happen
         self._end_call = end_call
@@ -171,23 +171,10 @@ class Forks:
     def _order(self, address: str, command: Command, asked: _Asked) -> None:
         """Send a command that changes a fork, after those before it were answered.
 
-        rtpengine works on several commands at once. An `unsubscribe` that comes after the
-        `delete` leaves an empty tag, and the call does not end with its parties; a request that
-        does leaves a fork that nobody knows.
+        An `unsubscribe` that comes after the `delete` leaves an empty tag, and the call does not
+        end with its parties; a request that does leaves a fork that nobody knows.
         """
-        waiting = self._waiting.get(asked.fork_tag)
-        if waiting is not None:
-            waiting.append((address, command, asked))
-            return
-        self._waiting[asked.fork_tag] = deque()
-        self._send(address, command, asked)
-
-    def _go_on(self, fork_tag: str) -> None:
-        waiting = self._waiting[fork_tag]
-        if waiting:
-            self._send(*waiting.popleft())
-        else:
-            del self._waiting[fork_tag]
+        self._turns.order(asked.fork_tag, (address, command, asked))
 
     def _send(self, address: str, command: Command, asked: _Asked) -> None:
         try:
@@ -225,11 +212,11 @@ class Forks:
             else:
                 self._replied(asked, outcome)
         if asked.command in _ORDERED:
-            self._go_on(asked.fork_tag)
+            self._turns.ended(asked.fork_tag)
 
     def _is_superseded(self, asked: _Asked) -> bool:
         """Tell whether a newer answer for the same fork waits: that one will be spoken of."""
-        waiting = self._waiting.get(asked.fork_tag, ())
+        waiting = self._turns.waiting(asked.fork_tag)
         is_answer = asked.command == "subscribe answer"
         return is_answer and any(each.command == asked.command for _, _, each in waiting)
 

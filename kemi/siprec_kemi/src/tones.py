@@ -15,6 +15,7 @@ from siprec.settings import AwarenessSettings
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.src.ng_sockets import NgSockets
+from siprec_kemi.src.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class _Asked:
 
     call_sid: str
     command: str
+    side: Side
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class Tones:
         self._sockets = NgSockets(register)
         self._recorded: dict[str, _Recorded] = {}
         self._due: list[tuple[float, str]] = []
+        # By call and side: a tone must not begin after it was stopped.
+        self._turns = Turns[tuple[Call, Command, _Asked]](lambda item: self._send(*item))
 
     def learn(self, streams: Iterable[Stream]) -> None:
         """Take in which streams changed: begin, or stop, in the calls that they are of."""
@@ -106,6 +110,7 @@ class Tones:
             asked, error = outcome.key, outcome.error
             if not isinstance(asked, _Asked):
                 continue
+            self._turns.ended((asked.call_sid, asked.side))
             recorded = self._recorded.get(asked.call_sid)
             is_gone = isinstance(error, NgRefused) and error.unknown_call
             if error is not None and not is_gone:
@@ -135,7 +140,8 @@ class Tones:
         # Until rtpengine says how long the file is.
         recorded.until_s = float("inf")
         for side in Side:
-            self._send(call, play_media(call.sip_call_id, call.media_tag(side), self._tone))
+            play = play_media(call.sip_call_id, call.media_tag(side), self._tone)
+            self._order(call, side, play)
 
     def _end(self, call_sid: str) -> None:
         """Let a call be silent that no recorder hears any more, in the middle of a tone too."""
@@ -146,13 +152,17 @@ class Tones:
         if file is not None and file.call.is_live:
             call = file.call
             for side in Side:
-                self._send(call, stop_media(call.sip_call_id, call.media_tag(side)))
+                self._order(call, side, stop_media(call.sip_call_id, call.media_tag(side)))
 
-    def _send(self, call: Call, command: Command) -> None:
-        asked = _Asked(call.sid, str(command["command"]))
+    def _order(self, call: Call, side: Side, command: Command) -> None:
+        asked = _Asked(call.sid, str(command["command"]), side)
+        self._turns.order((call.sid, side), (call, command, asked))
+
+    def _send(self, call: Call, command: Command, asked: _Asked) -> None:
         try:
             socket = self._sockets.to(call.rtpengine)
         except (OSError, ValueError) as error:
             ksr.log("error", f"{call.sid} {asked.command}: rtpengine {call.rtpengine!r}: {error}")
+            self._turns.ended((asked.call_sid, asked.side))
             return
         socket.send(command, asked, monotonic_s())
