@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.alerts import About, Alerts
+from siprec.alerts import About
 from siprec.call_changes import answered_call, changed_call, picture_of
+from siprec.call_files import CallFiles
 from siprec.changes import CallFile, Changes, Order
 from siprec.connector import OnSecureCall
-from siprec.deadlines import Deadlines
 from siprec.leg_end import UNREACHABLE
 from siprec.live_orders import judge
 from siprec.model import AlertLevel, Call, Leg, Stream, StreamOrder
@@ -28,9 +28,8 @@ from siprec.plans import (
     secured,
 )
 from siprec.plans import Choice as Choice
-from siprec.sessions import Sessions
 from siprec.settings import LimitSettings
-from siprec.sids import SidError, call_sid_of, make_stream_sid
+from siprec.sids import SidError, make_stream_sid
 from siprec.step import RUNNING, begin, step
 from siprec.verdict import Verdict
 
@@ -49,47 +48,35 @@ class Recorder:
 
     def __init__(self, limits: LimitSettings, new_hex: Callable[[int], str]) -> None:
         self._limits = limits
-        self._alerts = Alerts(new_hex)
-        self._files: dict[str, CallFile] = {}
-        self._deadlines = Deadlines(self._is_awaited)
+        self._files = CallFiles(limits, new_hex)
         self._early_ends: dict[str, i.ByeAnswered] = {}
-        self._sessions = Sessions()
-        self._changes = Changes()
 
     # Shards come and go
 
     def adopt(self, shard: int, calls: Iterable[tuple[Call, list[Stream]]], now_ms: int) -> None:
         """Take over the live calls of a shard: replies to what was sent may be lost."""
         for call, streams in calls:
-            file = CallFile(shard, call, {stream.sid: stream for stream in streams})
-            self._files[call.sid] = file
-            self._watch(call)
-            for stream in streams:
-                self._sessions.changed(None, stream)
+            file = self._files.adopt(shard, call, streams)
             for stream in streams:
                 self.happen(stream.sid, e.OwnerChanged(), now_ms)
             if not call.is_live:
                 for stream in streams:
                     self.happen(stream.sid, e.CallOver(reason=call.end_reason or ""), now_ms)
-                self._retire_if_over(file)
+                self._files.retire_if_over(file)
 
     def drop(self, shard: int) -> None:
         """Forget a shard that is no longer ours, and what changed in it and is not saved."""
-        self._changes.drop(shard)
-        for sid in [sid for sid, file in self._files.items() if file.shard == shard]:
-            for stream in self._files.pop(sid).streams.values():
-                self._sessions.changed(stream, None)
+        self._files.drop(shard)
 
     # Reading
 
     def file_of(self, stream_sid: str) -> CallFile | None:
         """Give the call of a stream, None when it is not here."""
-        return self._files.get(call_sid_of(stream_sid))
+        return self._files.of_stream(stream_sid)
 
     def stream(self, stream_sid: str) -> Stream | None:
         """Give a stream of a call that is here."""
-        file = self.file_of(stream_sid)
-        return None if file is None else file.streams.get(stream_sid)
+        return self._files.stream(stream_sid)
 
     def call_file(self, call_sid: str) -> CallFile | None:
         """Give a call that is here."""
@@ -97,21 +84,20 @@ class Recorder:
 
     def live_calls(self) -> list[CallFile]:
         """List the calls that are here."""
-        return list(self._files.values())
+        return list(self._files)
 
     @property
     def sessions(self) -> Mapping[str, int]:
         """Give the live sessions by `siprec.health.srs_key`."""
-        return self._sessions.counts
+        return self._files.session_counts
 
     def next_deadline_ms(self) -> int | None:
         """Tell when `pass_time` has something to do."""
-        return self._deadlines.next_ms
+        return self._files.next_deadline_ms()
 
     def take_changes(self) -> Changes:
         """Hand over what changed since the last time."""
-        changes, self._changes = self._changes, Changes()
-        return changes
+        return self._files.take_changes()
 
     # What happens
 
@@ -137,10 +123,10 @@ class Recorder:
                 self._ordered(shard, entry, now_ms)
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
                 about = About(account_sid=account_sid, call_sid=sid)
-                self._alert(shard, about, UNREACHABLE, text, now_ms)
+                self._files.alert(shard, about, UNREACHABLE, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
-                self._alert(shard, About(), REPORTS_LOST, text, now_ms)
+                self._files.alert(shard, About(), REPORTS_LOST, text, now_ms)
             case _:
                 raise TypeError("messages of the SRS are read by siprec.srs_dialog")
 
@@ -153,13 +139,13 @@ class Recorder:
         after, commands = step(before, event, now_ms)
         if after is before and not commands:
             return
-        self._put(file, after)
+        self._files.put(file, after)
         if after.history != before.history:
-            self._changes.transitions.append((before, event, after))
+            self._files.changes.transitions.append((before, event, after))
         self._command(file, after, commands, now_ms)
         known = {leg.number for leg in before.legs}
         self._check_security(file, file.streams[stream_sid], known, now_ms)
-        self._retire_if_over(file)
+        self._files.retire_if_over(file)
 
     def happen_to_leg(self, stream_sid: str, leg: int, event: e.LegEvent, now_ms: int) -> None:
         """Apply an event to a leg of a stream."""
@@ -171,7 +157,7 @@ class Recorder:
         if file is not None:
             stream = file.streams[stream_sid]
             legs = tuple(leg if each.number == leg.number else each for each in stream.legs)
-            self._put(file, replace(stream, legs=legs))
+            self._files.put(file, replace(stream, legs=legs))
 
     def tell(
         self,
@@ -185,21 +171,20 @@ class Recorder:
     ) -> None:
         """Raise an alert about a connector, in a shard that is ours."""
         about = About(account_sid=account_sid, connector_name=connector_name)
-        self._alert(shard, about, code, text, now_ms, level)
+        self._files.alert(shard, about, code, text, now_ms, level)
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
         """End a call and with it its streams; an ended or unknown call is left alone."""
         file = self._files.get(call_sid)
         if file is None or not file.call.is_live:
             return
-        file.call = replace(file.call, ended_ms=now_ms, end_reason=reason)
-        self._changes.calls[call_sid] = file
+        self._files.change(file, replace(file.call, ended_ms=now_ms, end_reason=reason))
         self._for_each_stream(call_sid, e.CallOver(reason=reason), now_ms)
-        self._retire_if_over(file)
+        self._files.retire_if_over(file)
 
     def pass_time(self, now_ms: int) -> None:
         """Apply the deadlines that have come."""
-        for sid in self._deadlines.pass_to(now_ms):
+        for sid in self._files.due(now_ms):
             if sid.startswith("CA"):
                 self.end_call(sid, "too-long", now_ms)
             else:
@@ -212,9 +197,8 @@ class Recorder:
         call = entry.call
         chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
         early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
-        if early and call.sid not in self._files:
-            file = self._open(shard, call)
-            self._start_all(file, early, now_ms)
+        if early and self._files.get(call.sid) is None:
+            self._start_all(self._files.open(shard, call), early, now_ms)
 
     def _answered(self, shard: int, entry: i.CallAnswered, choose: Choose, now_ms: int) -> None:
         call = entry.call
@@ -224,20 +208,14 @@ class Recorder:
         # A look-up may fail, so it comes before anything changes.
         chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
         if file is None:
-            file = self._open(shard, call)
+            file = self._files.open(shard, call)
         else:
             chosen = self._go_on_from_early(file, call, chosen, now_ms)
-        self._notices(shard, call, entry.notices, now_ms)
+        self._files.notices(shard, call, entry.notices, now_ms)
         self._start_all(file, chosen, now_ms)
         early_end = self._early_ends.pop(call.sid, None)
         if early_end is not None:
             self._bye_answered(early_end, now_ms)
-
-    def _open(self, shard: int, call: Call) -> CallFile:
-        file = self._files[call.sid] = CallFile(shard, call)
-        self._changes.calls[call.sid] = file
-        self._watch(call)
-        return file
 
     def _start_all(self, file: CallFile, chosen: Iterable[Chosen], now_ms: int) -> None:
         for order, choice in chosen:
@@ -252,9 +230,7 @@ class Recorder:
 
         To rtpengine the callee is the same, whichever device has answered.
         """
-        file.call = answered_call(file.call, call)
-        self._changes.calls[call.sid] = file
-        self._watch(file.call)
+        self._files.change(file, answered_call(file.call, call))
         for stream in list(file.running):
             started = next((each for each in chosen if each[0] == stream.order), None)
             if started is None:
@@ -272,8 +248,7 @@ class Recorder:
         before = file.call if file is not None else None
         if file is None or before is None or (call := changed_call(before, entry)) == before:
             return
-        file.call = call
-        self._changes.calls[call.sid] = file
+        self._files.change(file, call)
         if (picture := picture_of(call)) != picture_of(before):
             self._for_each_stream(call.sid, e.Pictured(picture=picture), now_ms)
         if call.is_srtp and not before.is_srtp:
@@ -284,7 +259,7 @@ class Recorder:
         for stream in list(file.running):
             # Who takes over later must be secure as well.
             if (plan := secured(stream.plan)) != stream.plan:
-                self._put(file, replace(stream, plan=plan))
+                self._files.put(file, replace(stream, plan=plan))
             self._check_security(file, stream, set(), now_ms)
 
     def _check_security(self, file: CallFile, stream: Stream, known: set[int], now_ms: int) -> None:
@@ -300,18 +275,18 @@ class Recorder:
         is_refused = policy is OnSecureCall.REFUSE
         text += ": the recording ends" if is_refused else ""
         level = AlertLevel.ERROR if is_refused else AlertLevel.WARNING
-        self._alert(file.shard, About.stream(stream), NOT_SECURE, text, now_ms, level)
+        self._files.alert(file.shard, About.stream(stream), NOT_SECURE, text, now_ms, level)
         if is_refused:
             self.happen(stream.sid, e.Stopped(), now_ms)
 
     def _failed(self, shard: int, entry: i.CallFailed, now_ms: int) -> None:
-        if entry.call.sid in self._files:
+        if self._files.get(entry.call.sid) is not None:
             self.end_call(entry.call.sid, entry.call.end_reason or "", now_ms)
         else:
-            self._changes.retired[entry.call.sid] = CallFile(shard, entry.call)
-        self._notices(shard, entry.call, entry.notices, now_ms)
+            self._files.changes.retired[entry.call.sid] = CallFile(shard, entry.call)
+        self._files.notices(shard, entry.call, entry.notices, now_ms)
         if not entry.media_released:
-            self._changes.orphans.append(entry.call)
+            self._files.changes.orphans.append(entry.call)
 
     def _bye_answered(self, entry: i.ByeAnswered, now_ms: int) -> None:
         file = self._files.get(entry.call_sid)
@@ -326,7 +301,7 @@ class Recorder:
         self.end_call(entry.call_sid, "bye", now_ms)
         if not entry.media_released:
             # Not at a refused BYE, and not when rtpengine did not answer the proxy.
-            self._changes.orphans.append(file.call)
+            self._files.changes.orphans.append(file.call)
 
     def _start_ordered(
         self, shard: int, entry: i.StartOrdered, choose: Choose, now_ms: int
@@ -338,7 +313,7 @@ class Recorder:
         else:
             choice = choose(file.call.account_sid, entry.order.connector_name)
             verdict = self._start(file, entry.order, choice, now_ms)
-        self._changes.verdicts.append((shard, entry.request_id, verdict))
+        self._files.changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _ordered(self, shard: int, entry: i.StopOrdered | i.PauseOrdered, now_ms: int) -> None:
         """Let an order happen to a stream, and say so to who asked."""
@@ -349,7 +324,7 @@ class Recorder:
         verdict, event = judge(stream, entry)
         if event is not None:
             self.happen(entry.stream_sid, event, now_ms)
-        self._changes.verdicts.append((shard, entry.request_id, verdict))
+        self._files.changes.verdicts.append((shard, entry.request_id, verdict))
 
     def _start(
         self, file: CallFile, order: StreamOrder, choice: Choice | None, now_ms: int
@@ -359,7 +334,7 @@ class Recorder:
         if refusal is not None or choice is None:
             code, text = refusal or Refusal(UNKNOWN_CONNECTOR, "")
             about = About.call(call, order.connector_name)
-            self._alert(file.shard, about, code, text, now_ms)
+            self._files.alert(file.shard, about, code, text, now_ms)
             return Verdict(accepted=False, code=code, text=text)
         stream, commands = begin(
             sid=make_stream_sid(call.sid, len(file.streams) + 1),
@@ -370,25 +345,18 @@ class Recorder:
             picture=picture_of(call),
             now_ms=now_ms,
         )
-        self._put(file, stream)
-        self._changes.transitions.append((stream, None, stream))
+        self._files.put(file, stream)
+        self._files.changes.transitions.append((stream, None, stream))
         self._command(file, stream, commands, now_ms)
         self._check_security(file, stream, set(), now_ms)
         return Verdict(accepted=True, text="accepted", stream_sid=stream.sid)
 
-    # Book-keeping
+    # What follows
 
     def _for_each_stream(self, call_sid: str, event: e.Event, now_ms: int) -> None:
         file = self._files.get(call_sid)
         for sid in list(file.streams) if file is not None else ():
             self.happen(sid, event, now_ms)
-
-    def _put(self, file: CallFile, stream: Stream) -> None:
-        self._sessions.changed(file.streams.get(stream.sid), stream)
-        file.streams[stream.sid] = stream
-        self._changes.streams[stream.sid] = stream
-        if stream.deadline_ms is not None:
-            self._deadlines.add(stream.deadline_ms, stream.sid)
 
     def _command(
         self, file: CallFile, stream: Stream, commands: Iterable[e.Command], now_ms: int
@@ -396,55 +364,19 @@ class Recorder:
         for command in commands:
             if isinstance(command, e.ForLeg):
                 order = Order(file, stream.sid, command.leg, command.command)
-                self._changes.commands.append(order)
+                self._files.changes.commands.append(order)
             elif isinstance(command, e.EndCall):
                 self._end_unrecorded(file, command.text, now_ms)
             else:
                 about, code = About.stream(stream), command.code
-                self._alert(file.shard, about, code, command.text, now_ms, command.level)
+                self._files.alert(file.shard, about, code, command.text, now_ms, command.level)
 
     def _end_unrecorded(self, file: CallFile, text: str, now_ms: int) -> None:
         """End a call that must not go on unrecorded; its proxy sends the BYEs."""
         if not file.call.is_live:
             return
         about = About.call(file.call)
-        self._alert(file.shard, about, UNREACHABLE, f"the call is ended: {text}", now_ms)
-        self._changes.to_end.append((file.call, text))
+        self._files.alert(file.shard, about, UNREACHABLE, f"the call is ended: {text}", now_ms)
+        self._files.changes.to_end.append((file.call, text))
         self.end_call(file.call.sid, UNRECORDED, now_ms)
-        self._changes.orphans.append(file.call)
-
-    def _notices(self, shard: int, call: Call, notices: Iterable[i.Notice], now_ms: int) -> None:
-        for notice in notices:
-            self._alert(shard, About.call(call), notice.code, notice.text, now_ms)
-
-    def _alert(
-        self,
-        shard: int,
-        about: About,
-        code: int,
-        text: str,
-        now_ms: int,
-        level: AlertLevel = AlertLevel.ERROR,
-    ) -> None:
-        alert = self._alerts.make(shard, about, code, text, now_ms, level)
-        self._changes.alerts.append((shard, alert))
-
-    def _watch(self, call: Call) -> None:
-        if (due_ms := self._over_ms(call)) is not None:
-            self._deadlines.add(due_ms, call.sid)
-
-    def _over_ms(self, call: Call) -> int | None:
-        began_ms = call.early_ms if call.answered_ms is None else call.answered_ms
-        return None if began_ms is None else began_ms + self._limits.call_s * 1000
-
-    def _is_awaited(self, due_ms: int, sid: str) -> bool:
-        if sid.startswith("CA"):
-            file = self._files.get(sid)
-            return file is not None and self._over_ms(file.call) == due_ms
-        stream = self.stream(sid)
-        return stream is not None and stream.deadline_ms == due_ms
-
-    def _retire_if_over(self, file: CallFile) -> None:
-        if file.is_over and self._files.pop(file.call.sid, None) is not None:
-            self._changes.calls.pop(file.call.sid, None)
-            self._changes.retired[file.call.sid] = file
+        self._files.changes.orphans.append(file.call)
