@@ -16,6 +16,8 @@ def changed_call(call: Call, change: CallChanged) -> Call:
         call = replace(call, is_srtp=change.is_srtp)
     if change.quiet is not None:
         call = replace(call, quiet=tuple(side for side in Side if side in change.quiet))
+    if change.has_video is not None:
+        call = replace(call, has_video=change.has_video)
     for side, named in ((Side.CALLER, change.caller), (Side.CALLEE, change.callee)):
         if named is not None:
             call = _identified(call, side, named, change.at_ms)
@@ -57,4 +59,5 @@ def picture_of(call: Call) -> Picture:
         quiet=tuple(side.label for side in call.quiet),
         revision=call.revision,
         formers=len(call.former),
+        has_video=call.has_video,
     )

@@ -1,4 +1,7 @@
-"""Whose audio a call carries, by the offers and answers that pass (RFC 3264 §5.1, §6.1). Pure."""
+"""Whose audio a call carries, and whether video, by the offers and answers that pass. Pure.
+
+RFC 3264 §5.1, §6.1.
+"""
 
 import re
 from ipaddress import ip_address
@@ -9,6 +12,7 @@ from siprec.model import Side
 from siprec.sdp import parse
 
 _AUDIO = re.compile(r"^m=audio [1-9]", re.MULTILINE)
+_VIDEO = re.compile(r"^m=video [1-9]", re.MULTILINE)
 # A direction, an m-line that is refused, an address that is none.
 _UNUSUAL = re.compile(
     r"^(?:a=(?:sendonly|recvonly|inactive)|m=audio 0|c=IN IP[46] [0:.]+(?:[/\s]|\Z))", re.MULTILINE
@@ -50,6 +54,11 @@ def parsed_flow(sdp: str) -> Flow | None:
     sends = media.direction in ("sendrecv", "sendonly")
     receives = media.direction in ("sendrecv", "recvonly")
     return Flow(sends, receives and not _is_nowhere(media.connection))
+
+
+def has_video(answer_sdp: str) -> bool:
+    """Tell whether there is video after that answer: it can only take what was offered."""
+    return _VIDEO.search(answer_sdp) is not None
 
 
 def flow_from(written: str) -> Flow | None:

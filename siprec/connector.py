@@ -97,7 +97,8 @@ class Connector:
     one start or one failover together. `end_call_s` (of a `required` connector) ends a call that
     nobody records any more after so many seconds; None only alerts. `options_s` is the pause
     between health checks, 0 for none; `failures` in a row open the circuit of an SRS.
-    `session_expires_s` is the session timer that we ask for (RFC 4028), 0 for none.
+    `session_expires_s` is the session timer that we ask for (RFC 4028), 0 for none. `video`: that
+    of a call is recorded too, where it has some.
     """
 
     account_sid: str
@@ -132,3 +133,4 @@ class Connector:
     metadata_by: MetadataBy = MetadataBy.REINVITE
     session_expires_s: int = 1800
     early_media: bool = False
+    video: bool = False

@@ -182,6 +182,9 @@ def _check_media(connector: Connector) -> None:
             "strips into tones, which are then recorded. Say digits=keep, or name no codecs"
         )
         raise _invalid("codecs", why)
+    if connector.codecs and connector.video:
+        why = "do not go with video: rtpengine would encode to these only, and drop the video"
+        raise _invalid("codecs", why)
     if not connector.suites:
         raise _invalid("suites", "must name one at least")
     for suite in connector.suites:

@@ -55,7 +55,8 @@ class CallChanged:
     """A re-INVITE or UPDATE with SDP had a 2xx, or an ACK brought the answer to a 2xx's offer.
 
     `is_srtp` tells whether offer or answer had SRTP; None when nobody looked. `quiet` are the
-    sides whose audio is not sent from now on, None when the media did not change. `caller` and
+    sides whose audio is not sent from now on, None when the media did not change; `has_video` is
+    likewise. `caller` and
     `callee` are who the ends say that they are now (P-Asserted-Identity, or From: RFC 4916),
     without tags; None: as before. `session_id` is the pair as the caller sees it, when it is
     another. `has_sdp` is false when only identities changed.
@@ -65,6 +66,7 @@ class CallChanged:
     at_ms: int
     is_srtp: bool | None = None
     quiet: tuple[Side, ...] | None = None
+    has_video: bool | None = None
     caller: Party | None = None
     callee: Party | None = None
     session_id: str | None = None

@@ -24,8 +24,9 @@ from siprec.leg_end import (
     wind_down,
 )
 from siprec.leg_gate import gate, labels_of
+from siprec.leg_growth import give_up_growing, grow, growing, grown_in_doubt, take_grown
 from siprec.model import AlertLevel, Ask, Leg, StreamState
-from siprec.sdp import check_answer, muted_offer
+from siprec.sdp import check_answer, grown_offer, muted_offer
 from siprec.session_timer import running, timer_of_answer
 
 NO_ANSWER = 408
@@ -49,6 +50,8 @@ def converge(leg: Leg, at: At) -> LegOutcome:
     leg, commands = gate(leg, at)
     if leg.state is not StreamState.RECORDING:
         return LegOutcome(leg, commands)
+    leg, further = grow(leg, at)
+    commands = (*commands, *further)
     asked = _next_ask(leg, at)
     if asked is not None:
         leg = _asking(leg, asked)
@@ -63,6 +66,9 @@ def _next_ask(leg: Leg, at: At) -> Ask | None:
     must_mute = _must_mute(leg, at)
     must_refresh = leg.timer is not None and _has_come(leg.timer.refresh_ms, at)
     must_tell = _must_tell(leg, at)
+    if leg.next_offer is not None:
+        until_ms = at.now_ms + at.plan.answer_ms + ASK_GRACE_MS
+        return growing(leg, at, is_refresh=must_refresh, until_ms=until_ms)
     if not (must_mute or must_refresh or (must_tell and _update_ms(leg) <= at.now_ms)):
         return None
     is_full = must_tell and leg.told is None
@@ -95,8 +101,12 @@ def _update_ms(leg: Leg) -> int:
 
 def _asking(leg: Leg, asked: Ask) -> Leg:
     offer = leg.offer
-    if offer is not None and not asked.by_update:
-        offer = muted_offer(offer, asked.muted, leg.dropped)
+    if offer is None or asked.by_update:
+        return replace(leg, cseq=asked.cseq, asked=asked)
+    if asked.grows and leg.next_offer is not None:
+        grown = grown_offer(leg.next_offer, offer, asked.muted, leg.dropped)
+        return replace(leg, next_offer=grown, cseq=asked.cseq, asked=asked)
+    offer = muted_offer(offer, asked.muted, leg.dropped)
     return replace(leg, offer=offer, cseq=asked.cseq, asked=asked)
 
 
@@ -144,6 +154,8 @@ def agreed(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
     )
     if asked.by_update:
         return LegOutcome(_told(leg, asked, at))
+    if asked.grows:
+        return take_grown(leg, event.sdp, asked, at)
     if leg.offer is None or event.sdp is None:
         return _disagreed(_doubted(leg, asked), asked, "answered without SDP", at)
     try:
@@ -186,6 +198,8 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
     if event.status == TOO_SMALL and event.min_se_s > asked_interval_s(leg, at):
         return _once_more(replace(leg, cseq=leg.cseq + 1, min_se_s=event.min_se_s), asked)
     moved = _answered(leg)
+    if asked.grows and is_timeout:
+        return grown_in_doubt(leg, event.reason, at)
     if event.status == GLARE:
         return LegOutcome(replace(moved, retry_ms=at.now_ms + _glare_ms(leg)))
     if asked.by_update and event.status in NO_UPDATE:
@@ -193,6 +207,8 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
     if event.retry_after_s and leg.retries < RETRIES:
         retry_ms = at.now_ms + min(event.retry_after_s * 1000, RETRY_AFTER_MS)
         return LegOutcome(replace(moved, retry_ms=retry_ms, retries=leg.retries + 1))
+    if asked.grows:
+        return give_up_growing(moved, f"answered {event.status} {event.reason}".strip(), at)
     if is_timeout:
         return _disagreed(_doubted(moved, asked), asked, event.reason, at)
     return _disagreed(moved, asked, f"answered {event.status} {event.reason}".strip(), at)
@@ -270,6 +286,8 @@ def due(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
     if _has_come(leg.retry_ms, at):
         leg = replace(leg, retry_ms=None)
     if leg.asked is not None and _has_come(leg.asked.until_ms, at):
+        if leg.asked.grows:
+            return grown_in_doubt(leg, "did not answer", at)
         leg = _doubted(leg, leg.asked)
     if not _has_come(leg.options_ms, at):
         return LegOutcome(leg)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from siprec import events as e
 from siprec.model import AlertLevel, Leg, Picture, Plan, StreamState
+from siprec.sids import make_fork_tag
 
 CANCEL_MS = 8_000
 STOP_MS = 8_000
@@ -69,6 +70,9 @@ def wind_down(
         deadline_ms=at.now_ms + STOP_MS,
     )
     commands: list[e.LegCommand] = [e.ReleaseFork(fork_tag=leg.fork_tag)]
+    if leg.next_fork:
+        commands.append(e.ReleaseFork(fork_tag=leg.next_fork))
+        moved = replace(moved, next_fork="", next_offer=None)
     if bye:
         commands.append(e.SendBye())
     if fault is not None:
@@ -80,6 +84,12 @@ def wind_down(
         )
         commands.append(e.RaiseAlert(code=fault.code, text=fault.text))
     return LegOutcome(moved, tuple(commands))
+
+
+def release_others(leg: Leg, at: At) -> tuple[e.LegCommand, ...]:
+    """Release every fork that the leg ever had but the one in use: an owner that fell may not."""
+    tags = [make_fork_tag(at.sid, leg.number, count) for count in range(1, leg.forks + 1)]
+    return tuple(e.ReleaseFork(fork_tag=tag) for tag in tags if tag != leg.fork_tag)
 
 
 def settle(leg: Leg, at: At) -> LegOutcome:
@@ -241,7 +251,7 @@ def bye_done(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
 
 def finish_again(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
     """Do again what of the ending may not have been done."""
-    commands: list[e.LegCommand] = []
+    commands: list[e.LegCommand] = [*release_others(leg, at)]
     if not leg.fork_done:
         commands.append(e.ReleaseFork(fork_tag=leg.fork_tag))
     if not leg.bye_done:

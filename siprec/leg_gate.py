@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from siprec import events as e
 from siprec.leg_end import At, LegOutcome
+from siprec.leg_growth import forget_growth
 from siprec.model import Leg
 
 
@@ -19,9 +20,9 @@ def gate(leg: Leg, at: At) -> LegOutcome:
     return LegOutcome(replace(leg, gated=closed, is_gating=True), (e.AnswerFork(),))
 
 
-def labels_of(leg: Leg) -> list[str]:
-    """List the labels of what is offered to the SRS."""
-    return [] if leg.offer is None else [media.label for media in leg.offer.media]
+def labels_of(leg: Leg) -> tuple[str, ...]:
+    """List the labels of what the SRS agreed on, or is offered."""
+    return () if leg.offer is None else leg.offer.labels
 
 
 def gate_set(leg: Leg, event: e.ForkAnswered, at: At) -> LegOutcome:
@@ -31,4 +32,5 @@ def gate_set(leg: Leg, event: e.ForkAnswered, at: At) -> LegOutcome:
 
 def gate_again(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
     """Set the gate again after a takeover. The answer to a request of ours may still come."""
-    return LegOutcome(replace(leg, is_gating=True), (e.AnswerFork(),))
+    leg, released = forget_growth(leg, at)
+    return LegOutcome(replace(leg, is_gating=True), (e.AnswerFork(), *released))

@@ -21,8 +21,10 @@ from siprec.leg_end import (
     dialog_of,
     drop_late,
     is_outdated,
+    release_others,
     wind_down,
 )
+from siprec.leg_growth import forget_growth
 from siprec.leg_target import target_of
 from siprec.model import AlertLevel, Leg, StreamState
 from siprec.sdp import check_answer
@@ -127,11 +129,8 @@ def fork_deadline(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
 
 def start_over(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
     """Ask for another fork: the reply to the last request may be lost."""
-    # An owner that fell while it started over may not have released the forks before.
-    older = (make_fork_tag(at.sid, leg.number, count) for count in range(1, leg.forks))
     again = _fork_again(leg, at)
-    released = (e.ReleaseFork(fork_tag=tag) for tag in older)
-    return LegOutcome(again.leg, (*released, *again.commands))
+    return LegOutcome(again.leg, (*release_others(leg, at), *again.commands))
 
 
 def abandon_and_start_over(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
@@ -258,4 +257,6 @@ def answer_again(leg: Leg, event: e.LegEvent, at: At) -> LegOutcome:
 def connect_again(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
     """Give rtpengine the answer again after a takeover."""
     # The takeover itself took longer than rtpengine may: its time begins anew.
-    return LegOutcome(replace(leg, deadline_ms=at.now_ms + CONNECT_MS), (e.AnswerFork(),))
+    leg, released = forget_growth(leg, at)
+    moved = replace(leg, deadline_ms=at.now_ms + CONNECT_MS)
+    return LegOutcome(moved, (e.AnswerFork(), *released))

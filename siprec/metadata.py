@@ -37,7 +37,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def complete(
     call: Call,
     stream: Stream,
-    labels: Mapping[Side, str],
+    labels: Mapping[str, Side],
     parameters: tuple[tuple[str, str], ...],
     now_ms: int,
     muted: Collection[str] = (),
@@ -46,8 +46,9 @@ def complete(
 
     Nobody sends or receives what is `muted`, by label (RFC 7865 §6.8.1).
 
-    `labels` has one `a=label` value for each recorded side; `now_ms` is when the recording
-    associates. `parameters` go into an element of our own namespace, at the end.
+    `labels` has each `a=label` value and whose media it is, in the order of the m-lines; `now_ms`
+    is when the recording associates. `parameters` go into an element of our own namespace, at the
+    end.
     """
     root = _recording("complete")
     began_ms = now_ms if call.answered_ms is None else call.answered_ms
@@ -61,11 +62,9 @@ def complete(
     _time(session, "start-time", began_ms)
     for side in Side:
         _participant(root, _participant_id(call, side), call.party(side))
-    for side in _recorded(labels):
-        media = _child(
-            root, "stream", stream_id=_stream_id(call, stream, side), session_id=session_id
-        )
-        _child(media, "label", labels[side])
+    for label, side in labels.items():
+        stream_id = _stream_id(call, stream, side, label)
+        _child(_child(root, "stream", stream_id=stream_id, session_id=session_id), "label", label)
     heard = _heard(labels, muted)
     began = {side: _joined_ms(call, side, began_ms) for side in Side}
     _associate(root, call, stream, heard, "associate-time", began, now_ms)
@@ -77,7 +76,7 @@ def complete(
 def final(
     call: Call,
     stream: Stream,
-    labels: Mapping[Side, str],
+    labels: Mapping[str, Side],
     now_ms: int,
     muted: Collection[str] = (),
     reason: Reason | None = None,
@@ -107,7 +106,7 @@ def final(
 def partial(
     call: Call,
     stream: Stream,
-    labels: Mapping[Side, str],
+    labels: Mapping[str, Side],
     told: Picture,
     now_ms: int,
     muted: Collection[str] = (),
@@ -173,7 +172,7 @@ def _associate(
     root: etree._Element,
     call: Call,
     stream: Stream,
-    labels: Mapping[Side, str],
+    labels: Mapping[str, Side],
     tag: str,
     session_ms: Mapping[Side, int],
     stream_ms: int,
@@ -216,16 +215,16 @@ def _associate_streams(
     root: etree._Element,
     call: Call,
     stream: Stream,
-    labels: Mapping[Side, str],
+    labels: Mapping[str, Side],
     side: Side,
     tag: str,
     at_ms: int | None,
 ) -> None:
     """Say what a party sends and receives of the streams that are heard."""
     streams = _child(root, "participantstreamassoc", participant_id=_participant_id(call, side))
-    for sender in sorted(_recorded(labels), key=lambda sender: sender is not side):
+    for label, sender in sorted(labels.items(), key=lambda each: each[1] is not side):
         verb = "send" if sender is side else "recv"
-        _child(streams, verb, _stream_id(call, stream, sender))
+        _child(streams, verb, _stream_id(call, stream, sender, label))
     if at_ms is not None:
         _time(streams, tag, at_ms)
 
@@ -259,12 +258,8 @@ def _clean(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
-def _heard(labels: Mapping[Side, str], muted: Collection[str]) -> dict[Side, str]:
-    return {side: label for side, label in labels.items() if label not in muted}
-
-
-def _recorded(labels: Mapping[Side, str]) -> list[Side]:
-    return [side for side in Side if side in labels]
+def _heard(labels: Mapping[str, Side], muted: Collection[str]) -> dict[str, Side]:
+    return {label: side for label, side in labels.items() if label not in muted}
 
 
 def _session_id(call: Call, stream: Stream) -> str:
@@ -300,8 +295,9 @@ def _joined_ms(call: Call, side: Side, otherwise_ms: int) -> int:
     return otherwise_ms if since_ms is None else since_ms
 
 
-def _stream_id(call: Call, stream: Stream, side: Side) -> str:
-    return _id(f"{call.sid}/session/{stream.sid}/stream/{side}")
+def _stream_id(call: Call, stream: Stream, side: Side, label: str) -> str:
+    medium = f"{side}/video" if label == side.video_label else side
+    return _id(f"{call.sid}/session/{stream.sid}/stream/{medium}")
 
 
 # Each id stands in a document several times, and again in the last one.

@@ -3,7 +3,7 @@
 All times are milliseconds since the epoch (UTC), named `_ms`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from siprec.connector import MetadataBy, OnHold, OnSecureCall
@@ -19,8 +19,13 @@ class Side(StrEnum):
 
     @property
     def label(self) -> str:
-        """Give the label (RFC 4574) of the side's m-line, the same for the life of a call."""
+        """Give the label (RFC 4574) of the side's audio, the same for the life of a call."""
         return "1" if self is Side.CALLER else "2"
+
+    @property
+    def video_label(self) -> str:
+        """Give the label of the side's video, likewise."""
+        return "3" if self is Side.CALLER else "4"
 
 
 class Track(StrEnum):
@@ -122,6 +127,7 @@ class Call:
     `number` is the user part of the called Request-URI. `end_reason` is a short word:
     `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, or a SIP status such as `486`.
     `node` is the one whose proxy role carries the call. `is_srtp`: a party's media is SRTP.
+    `has_video`: there is video besides the audio.
     `quiet` are the sides whose audio is not sent now, by hold or mute. `former` are those that
     another took the place of, and `revision` counts the changes of who talks. `early_ms` is when
     its early media began to be recorded, if it was. `group` is the
@@ -138,6 +144,7 @@ class Call:
     rtpengine: str = ""
     node: str = ""
     is_srtp: bool = False
+    has_video: bool = False
     quiet: tuple[Side, ...] = ()
     former: tuple[Former, ...] = ()
     revision: int = 0
@@ -190,11 +197,13 @@ class Picture:
 
     `quiet` are the labels of the sides whose audio the call does not carry. `revision` and
     `formers` count the changes of who talks and who went (`Call.revision`, `Call.former`).
+    `has_video`: the call carries video, and the stream is to have it.
     """
 
     quiet: tuple[str, ...] = ()
     revision: int = 0
     formers: int = 0
+    has_video: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +226,7 @@ class Ask:
 
     It is a re-INVITE, or UPDATE without SDP (`by_update`). `muted` are the labels that it makes
     inactive, `picture` what its metadata tells (None: nothing), all of it when `is_full`.
-    `is_refresh`: the session is over without it.
+    `is_refresh`: the session is over without it. `grows`: it offers video as well.
     """
 
     cseq: int
@@ -226,6 +235,7 @@ class Ask:
     is_full: bool = False
     by_update: bool = False
     is_refresh: bool = False
+    grows: bool = False
     until_ms: int = 0
 
 
@@ -249,8 +259,10 @@ class Leg:
     `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
     `told` is what the SRS knows of the call since `told_ms` (None: it needs a full snapshot), and
     `untold` what it did not take. `dropped` are the labels that it refused with port 0.
-    `no_update`: it does not take UPDATE. `retries` counts how
-    often it put us off. `min_se_s` is the smallest session timer that it takes.
+    `no_update`: it does not take UPDATE. `next_fork` is the tag of a fork with more m-lines that
+    is to take the place of the one in use, `next_offer` what it offers; `no_video`: that is not
+    tried again. `retries` counts how often it put us off. `min_se_s` is the smallest session timer
+    that it takes.
     `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
@@ -287,6 +299,9 @@ class Leg:
     untold: Picture | None = None
     dropped: tuple[str, ...] = ()
     no_update: bool = False
+    next_fork: str = ""
+    next_offer: Offer | None = None
+    no_video: bool = False
     retries: int = 0
     timer: Timer | None = None
     min_se_s: int = 0
@@ -311,7 +326,8 @@ class Plan:
     `srs` are the URIs to try, best first; a parallel one uses all at once. `answer_ms` limits
     one INVITE, `total_ms` a start or a failover. `check_ms` is the time between two questions
     to the SRS whether it still knows the dialog, 0 for none. `tls_profile` is a profile's name.
-    `session_s` is the session timer that is asked for, 0 for none.
+    `session_s` is the session timer that is asked for, 0 for none. `video`: that of the call is
+    recorded too.
     """
 
     srs: tuple[str, ...] = ()
@@ -326,6 +342,11 @@ class Plan:
     hold: OnHold = OnHold.KEEP
     metadata_by: MetadataBy = MetadataBy.REINVITE
     session_s: int = 0
+    video: bool = False
+
+    def fit(self, picture: Picture) -> Picture:
+        """Give what the metadata is to say under this plan."""
+        return picture if self.video else replace(picture, has_video=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

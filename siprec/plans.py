@@ -75,6 +75,7 @@ def plan_of(choice: Choice, call: Call) -> Plan:
         hold=connector.hold,
         metadata_by=connector.metadata_by,
         session_s=connector.session_expires_s,
+        video=connector.video,
     )
     return secured(plan) if call.is_srtp else plan
 

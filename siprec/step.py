@@ -11,6 +11,7 @@ from typing import NamedTuple
 from siprec import events as e
 from siprec.connector import OnHold
 from siprec.leg_end import NOTHING_CHANGED, UNREACHABLE, At, LegOutcome
+from siprec.leg_gate import labels_of
 from siprec.leg_setup import fork
 from siprec.model import (
     AlertLevel,
@@ -85,7 +86,7 @@ def begin(
         account_sid=account_sid,
         order=order,
         plan=plan,
-        picture=picture,
+        picture=plan.fit(picture),
         created_ms=now_ms,
         unrecorded_ms=now_ms,
     )
@@ -115,7 +116,7 @@ def step(stream: Stream, event: e.Event, now_ms: int) -> Outcome:
     elif isinstance(event, e.Paused | e.Resumed):
         begun = replace(stream, paused=_paused(stream, event))
     elif isinstance(event, e.Pictured):
-        begun = replace(stream, picture=event.picture)
+        begun = replace(stream, picture=stream.plan.fit(event.picture))
     outcome = Outcome(begun)
     leg_event = event.event if isinstance(event, e.LegHappened) else event
     for leg in _concerned(stream, event, now_ms):
@@ -135,10 +136,17 @@ def _paused(stream: Stream, event: e.Paused | e.Resumed) -> tuple[Side, ...]:
 
 def _muted(stream: Stream) -> tuple[str, ...]:
     """Give the labels that are to be inactive: who is paused, and on hold if that is wished."""
-    labels = {side.label for side in stream.paused}
+    labels = {label for side in stream.paused for label in (side.label, side.video_label)}
     if stream.plan.hold is OnHold.INACTIVE:
         labels |= {*stream.picture.quiet}
-    return tuple(side.label for side in stream.order.track.sides if side.label in labels)
+    return tuple(label for label in _labels(stream) if label in labels)
+
+
+def _labels(stream: Stream) -> list[str]:
+    """List the labels that the stream's m-lines may have, in their order."""
+    sides = stream.order.track.sides
+    video = [side.video_label for side in sides] if stream.plan.video else []
+    return [*(side.label for side in sides), *video]
 
 
 def _concerned(stream: Stream, event: e.Event, now_ms: int) -> Iterable[Leg]:
@@ -306,9 +314,8 @@ def _state_of(stream: Stream) -> StreamState:
 
 def _is_silent(stream: Stream) -> bool:
     """Tell whether rtpengine has agreed to send nothing to any SRS."""
-    labels = {side.label for side in stream.order.track.sides}
     fed = [leg for leg in stream.legs if leg.answer and not leg.fork_done]
-    return all(labels <= set(leg.gated) and not leg.is_gating for leg in fed)
+    return all({*labels_of(leg)} <= {*leg.gated} and not leg.is_gating for leg in fed)
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:

@@ -12,6 +12,7 @@ from siprec import events as e
 from siprec import leg_dialog as dialog
 from siprec import leg_end as end
 from siprec import leg_gate as gate
+from siprec import leg_growth as growth
 from siprec import leg_setup as setup
 from siprec.leg_end import At, LegOutcome
 from siprec.model import Leg, StreamState
@@ -71,6 +72,8 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         OwnerChanged=Transition(setup.abandon_and_start_over, (S.FORKING,)),
     ),
     S.CONNECTING: _row(
+        ForkOffered=Transition(growth.fork_grown, ()),
+        ForkRefused=Transition(growth.fork_not_grown, ()),
         ForkAnswered=Transition(setup.record, (S.RECORDING,)),
         ForkAnswerRefused=Transition(setup.answer_refused, (S.STOPPING,)),
         SrsReanswered=Transition(setup.reanswered, (S.CONNECTING, S.STOPPING)),
@@ -96,6 +99,8 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
         SrsAnswered=Transition(dialog.agreed, (S.STOPPING,)),
         SrsRefused=Transition(dialog.refused, (S.STOPPING,)),
+        ForkOffered=Transition(growth.fork_grown, ()),
+        ForkRefused=Transition(growth.fork_not_grown, ()),
         ForkAnswered=Transition(gate.gate_set, ()),
         Paused=Transition(dialog.wish, ()),
         Resumed=Transition(dialog.wish, ()),

@@ -6,6 +6,7 @@ from siprec.errors import SrtpError as SrtpError
 from siprec.sdp.answer import CheckedAnswer as CheckedAnswer
 from siprec.sdp.answer import check_answer as check_answer
 from siprec.sdp.direction import gated_answer as gated_answer
+from siprec.sdp.direction import grown_offer as grown_offer
 from siprec.sdp.direction import muted_offer as muted_offer
 from siprec.sdp.offer import ForkLine as ForkLine
 from siprec.sdp.offer import ForkMedia as ForkMedia

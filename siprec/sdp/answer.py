@@ -158,7 +158,7 @@ def _accepted_lines(media: Media, offered: Media, chosen: list[tuple[str, str]])
     codecs, fmtps = offered.codecs | offered.rtpmaps, offered.fmtps
     rtcp_port = leading_number(media.attribute("rtcp"))
     return [
-        f"m=audio {media.port} {media.proto} {' '.join(f for f, _ in chosen)}",
+        f"m={offered.kind} {media.port} {media.proto} {' '.join(f for f, _ in chosen)}",
         f"c={connection_of(media.connection)}",
         *(f"a=rtpmap:{f} {codecs[ours]}" for f, ours in chosen if codecs[ours]),
         *(f"a=fmtp:{f} {fmtps[ours]}" for f, ours in chosen if ours in fmtps),

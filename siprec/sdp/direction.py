@@ -33,6 +33,19 @@ def muted_offer(
     return replace(offer, sdp="\r\n".join(_next_version(line) for line in changed))
 
 
+def grown_offer(
+    offer: Offer, before: Offer, labels: Collection[str], dropped: Collection[str]
+) -> Offer:
+    """Give an offer that takes the place of the one `before`: it has the same m-lines, and more.
+
+    `labels` are `inactive` and those `dropped` have port 0, as in `muted_offer`.
+    """
+    origin = next(line for line in before.sdp.split("\r\n") if line.startswith("o="))
+    directed = _directed(offer.sdp.split("\r\n"), offer, labels, dropped)
+    lines = [_next_version(origin) if line.startswith("o=") else line for line in directed]
+    return replace(offer, sdp="\r\n".join(lines))
+
+
 def _refused_line(media: Media) -> str:
     return f"m={media.kind} 0 {media.proto} {' '.join(media.formats) or '0'}"
 

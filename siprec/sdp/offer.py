@@ -10,6 +10,7 @@ from siprec.sdp.session import Media, Session, numeric_address, parse
 
 DIGITS = "TELEPHONE-EVENT/"
 _COMFORT_NOISE = "CN/"
+_REPAIR = ("RTX/", "RED/", "ULPFEC/", "FLEXFEC")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class OfferedMedia:
     """One m-line of our offer: it stands at `fork_index` in the fork's SDP.
 
     `port` is where it is sent from. `codecs` go with `formats`, one each, in upper case
-    (`PCMA/8000`); "" when unknown.
+    (`PCMA/8000`); "" when unknown. `kind` is `audio` or `video`.
     `crypto` is pairs of tag and suite of each `a=crypto`. `has_call_key`: with these keys the
     call itself is encrypted, for it has the same suites and rtpengine takes no others then. The
     recorder could read and forge the call, and what is cut out of the fork weakens the keys
@@ -51,6 +52,7 @@ class OfferedMedia:
     crypto: tuple[tuple[str, str], ...] = ()
     has_call_key: bool = False
     port: int = 0
+    kind: str = "audio"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,16 @@ class Offer:
     sdp: str = field(metadata=SDP, repr=False)
     media: tuple[OfferedMedia, ...]
     fork: tuple[ForkLine, ...]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Give the labels of the m-lines, in their order."""
+        return tuple(media.label for media in self.media)
+
+    @property
+    def has_video(self) -> bool:
+        """Tell whether there is video in it."""
+        return any(media.kind == "video" for media in self.media)
 
 
 def fork_tracks(fork_sdp: str, labels: Mapping[str, str]) -> tuple[ForkMedia, ...]:
@@ -83,11 +95,13 @@ def compose_offer(
     profile: Profile = Profile.AVP,
     suites: Sequence[str] = (),
     keep_digits: bool = False,
+    video: Sequence[tuple[str, str]] = (),
 ) -> Offer:
     """Compose the offer: one labelled audio m-line for each wanted party, in that order.
 
-    `wanted` is pairs of party tag and our label; `labels` is rtpengine's `a=label` value to
-    party tag. `version` rises by one when, and only when, the SDP changes (RFC 3264 §8). With
+    `wanted` is pairs of party tag and our label, and so is `video`: m-lines for the video of
+    those parties that have some come last. `labels` is rtpengine's `a=label` value to party tag.
+    `version` rises by one when, and only when, the SDP changes (RFC 3264 §8). With
     SAVP keys of `suites` are offered, the preferred first, and no others. `keep_digits` leaves
     telephone-event in.
 
@@ -101,9 +115,11 @@ def compose_offer(
         raise ValueError(f"{', '.join(unfit)} must not be offered")
     session = _fork_session(fork_sdp)
     tracks = _tracks(session.media, labels)
-    chosen = [(label, _track_of(tracks, party_tag)) for party_tag, label in wanted]
+    chosen = [(label, _audio_of(tracks, party_tag)) for party_tag, label in wanted]
     if not chosen:
         raise ForkError("no party is wanted")
+    seen = [(label, _track_of(tracks, party_tag, "video")) for party_tag, label in video]
+    chosen += [(label, track) for label, track in seen if track is not None and _pictures(track)]
     offered: list[OfferedMedia] = []
     lines = session_lines(session_id, version, connection_of(chosen[0][1].media.connection))
     for label, track in chosen:
@@ -165,11 +181,22 @@ def _tracks(fork: tuple[Media, ...], labels: Mapping[str, str]) -> tuple[ForkMed
     return tuple(found)
 
 
-def _track_of(tracks: tuple[ForkMedia, ...], party_tag: str) -> ForkMedia:
-    for track in tracks:
-        if track.party_tag == party_tag and track.media.kind == "audio" and track.media.port:
-            return track
-    raise ForkError(f"party {party_tag!r} has no audio m-line", retryable=True)
+def _audio_of(tracks: tuple[ForkMedia, ...], party_tag: str) -> ForkMedia:
+    track = _track_of(tracks, party_tag, "audio")
+    if track is None:
+        raise ForkError(f"party {party_tag!r} has no audio m-line", retryable=True)
+    return track
+
+
+def _track_of(tracks: tuple[ForkMedia, ...], party_tag: str, kind: str) -> ForkMedia | None:
+    return next(
+        (
+            track
+            for track in tracks
+            if track.party_tag == party_tag and track.media.kind == kind and track.media.port
+        ),
+        None,
+    )
 
 
 def _check_fork(media: Media, profile: Profile) -> None:
@@ -190,7 +217,8 @@ def _offered(
     keep_digits: bool,
     has_call_key: bool,
 ) -> OfferedMedia:
-    formats, codecs = _formats(track, keep_digits), track.media.codecs
+    is_video, codecs = track.media.kind == "video", track.media.codecs
+    formats = _pictures(track) if is_video else _formats(track, keep_digits)
     return OfferedMedia(
         label=label,
         party_tag=track.party_tag,
@@ -200,7 +228,13 @@ def _offered(
         crypto=tuple((crypto.tag, crypto.suite) for crypto in keys),
         has_call_key=has_call_key,
         port=track.media.port,
+        kind=track.media.kind,
     )
+
+
+def _pictures(track: ForkMedia) -> tuple[str, ...]:
+    """Give the formats of video, without those that repair or repeat others."""
+    return tuple(f for f, c in track.media.codecs.items() if c and not c.startswith(_REPAIR))
 
 
 def _formats(track: ForkMedia, keep_digits: bool) -> tuple[str, ...]:
@@ -224,7 +258,7 @@ def _media_lines(media: Media, offered: OfferedMedia) -> list[str]:
     rtcp_port = leading_number(media.attribute("rtcp"))
     ptime = leading_number(media.attribute("ptime"))
     return [
-        f"m=audio {media.port} {media.proto} {' '.join(offered.formats)}",
+        f"m={offered.kind} {media.port} {media.proto} {' '.join(offered.formats)}",
         f"c={connection_of(media.connection)}",
         f"a=label:{offered.label}",
         *codec_lines(media, offered.formats),

@@ -111,6 +111,7 @@ class Behaviour:
     events: bool = False
     quiet: bool = False
     no_media: bool = False
+    video: bool = False
     max_sessions: int = 0
     timers: Timers = field(default_factory=Timers)
     refuse: tuple[int, str] | None = None
@@ -140,6 +141,11 @@ class Behaviour:
     capacity: int = 0
     die_on: Path | None = None
     keys: Path | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of m-lines that are taken."""
+        return ("audio", "video") if self.video else ("audio",)
 
     def refuses_line(self, index: int) -> bool:
         """Tell whether the m-line of this index is to be answered with port 0."""

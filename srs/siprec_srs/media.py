@@ -60,7 +60,7 @@ class Media:
         that comes later and is refused so changes nothing (RFC 3264 §8).
         """
         wanted = [line for line in offer.media if line.port]
-        if self._lines and wanted and not any(map(_is_known, wanted)):
+        if self._lines and wanted and not any(map(self._is_known, wanted)):
             return None
         lines = [self._answer_line(index, line) for index, line in enumerate(offer.media)]
         is_hopeless = wanted or not self._lines
@@ -143,7 +143,7 @@ class Media:
     def _answer_line(self, index: int, line: MediaLine) -> AnswerLine:
         codec = choose_codec(line)
         is_refused = self._behaviour.refuses_line(index) or index in self._ended
-        if not line.port or not _is_known(line) or codec is None or is_refused:
+        if not line.port or not self._is_known(line) or codec is None or is_refused:
             return self._refuse_line(index, line)
         guard = self._guard(index, line)
         security = guard.agree(line) if guard is not None else ()
@@ -156,6 +156,7 @@ class Media:
         track.take_guard(guard)
         sends = line.direction in ("sendonly", "sendrecv") and not self._is_holding
         return AnswerLine(
+            kind=line.kind,
             port=track.port,
             proto=line.proto,
             payload_type=codec[0],
@@ -164,6 +165,11 @@ class Media:
             direction="recvonly" if sends else "inactive",
             security=security,
         )
+
+    def _is_known(self, line: MediaLine) -> bool:
+        """Tell whether this is in a codec and a profile that we can take."""
+        is_wanted = line.kind in self._behaviour.kinds and line.proto in PROFILES
+        return is_wanted and choose_codec(line) is not None
 
     def _refuse_line(self, index: int, line: MediaLine) -> AnswerLine:
         self._stop(index)
@@ -220,12 +226,13 @@ class Media:
     def _open(self, line: MediaLine, codec: tuple[int, str], known: dict[int, str]) -> Track:
         rtp, rtcp = self._ports.open(self._host)
         wav = None
-        if not self._behaviour.no_media:
+        if line.kind == "audio" and not self._behaviour.no_media:
             wav = WavWriter(self._file(line.label, "wav"))
         audio = {number: name for number, name in known.items() if name in ("PCMU", "PCMA")}
         receiver = Receiver(
             codecs=audio,
             answered=frozenset({codec[0]}),
+            is_video=line.kind == "video",
             note=self._note,
             epoch=self._epoch,
             sink=wav,
@@ -233,6 +240,7 @@ class Media:
         receiver.raw = [] if self._behaviour.raw else None
         track = Track(
             label=line.label,
+            kind=line.kind,
             payload_type=codec[0],
             encoding=codec[1],
             port=int(rtp.getsockname()[1]),
@@ -353,6 +361,7 @@ class Media:
         got = track.receiver
         after = got.packets - track.at_bye if track.at_bye is not None else 0
         return {
+            "kind": track.kind,
             "participant": participant,
             "codec": track.encoding,
             "port": track.port,
@@ -376,9 +385,3 @@ class Media:
             "directions": [[iso(at + self._epoch), way] for at, way in track.directions],
             "srtp": track.guard.rtp.describe(track.guard.profile) if track.guard else None,
         }
-
-
-def _is_known(line: MediaLine) -> bool:
-    """Tell whether this is audio in a codec and a profile that we can take."""
-    is_audio = line.kind == "audio" and line.proto in PROFILES
-    return is_audio and choose_codec(line) is not None

@@ -83,6 +83,7 @@ class Receiver:
     codecs: payload types of the offer that are audio we can decode.
     answered: the payload types of our answer.
     note: told each oddity, once.
+    is_video: packets are counted and kept, not decoded.
     epoch: what to add to the times of arrival for seconds since 1970.
     speech: samples above -45 dBFS by the tenth of a second since 1970 in which they came.
     """
@@ -90,6 +91,7 @@ class Receiver:
     codecs: dict[int, str]
     answered: frozenset[int]
     note: Callable[[str], None]
+    is_video: bool = False
     epoch: float = 0.0
     sink: Sink | None = None
     raw: list[tuple[int, int, bytes]] | None = None
@@ -129,9 +131,9 @@ class Receiver:
             law = self._law(kind)
             if law is not None:
                 self._place(source, law, arrival, ts, data[start:end])
-                if self.raw is not None:
-                    order = list(self.sources).index(ssrc)
-                    self.raw.append((order, extended, data[start:end]))
+            if self.raw is not None and (law is not None or self.is_video):
+                order = list(self.sources).index(ssrc)
+                self.raw.append((order, extended, data[start:end]))
 
     def _count(self, arrival: float, kind: int, size: int) -> None:
         if not self.packets:
@@ -144,6 +146,8 @@ class Receiver:
     def _law(self, kind: int) -> Law | None:
         if kind not in self.answered:
             self.note(f"packets with payload type {kind}, which was not negotiated")
+        if self.is_video:
+            return None
         name = self.codecs.get(kind) or {0: "PCMU", 8: "PCMA"}.get(kind, "")
         return LAWS.get(name)
 
@@ -202,6 +206,8 @@ class Receiver:
     @property
     def foreign_packets(self) -> int:
         """Count packets that carry no audio codec we know, such as telephone-event."""
+        if self.is_video:
+            return 0
         audio = {*self.codecs, 0, 8}
         return sum(count for kind, count in self.payload_types.items() if kind not in audio)
 

@@ -156,7 +156,8 @@ class AnswerLine:
         """Write the lines of this m-line."""
         written = [f"m={self.kind} {self.port} {self.proto} {self.payload_type}"]
         if self.encoding:
-            written.append(f"a=rtpmap:{self.payload_type} {self.encoding}/8000")
+            rate = 8000 if self.kind == "audio" else 90_000
+            written.append(f"a=rtpmap:{self.payload_type} {self.encoding}/{rate}")
         if self.label:
             written.append(f"a=label:{self.label}")
         if self.port:
@@ -181,6 +182,10 @@ def write_answer(*, host: str, number: int, version: int, lines: list[AnswerLine
 
 
 def choose_codec(line: MediaLine) -> tuple[int, str] | None:
-    """Return payload type and name of the first offered codec that we can decode."""
-    known = ((number, name) for number, name in line.codecs.items() if name in LAWS)
-    return next(known, None)
+    """Return payload type and name of the first offered codec that we can take.
+
+    Audio must be decoded; of video the packets are kept as they are.
+    """
+    is_audio = line.kind == "audio"
+    known = {n: name for n, name in line.codecs.items() if name and (name in LAWS or not is_audio)}
+    return next(iter(known.items()), None)

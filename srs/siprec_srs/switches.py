@@ -26,6 +26,7 @@ def server_parser() -> argparse.ArgumentParser:
     parser.add_argument("--events", action="store_true", help="JSON lines on stdout")
     parser.add_argument("--quiet", action="store_true", help="no lines on stderr")
     parser.add_argument("--no-media", action="store_true", help="answer, but take no media")
+    parser.add_argument("--video", action="store_true", help="take m-lines of video as well")
     parser.add_argument("--max-sessions", type=int, default=0, metavar="N", help="then exit 0")
     parser.add_argument("--t1", type=float, default=500, metavar="MS", help="SIP timer T1")
     _add_protection(parser.add_argument_group("signalling"))
@@ -197,6 +198,7 @@ def read_behaviour(args: argparse.Namespace) -> Behaviour:
         events=args.events,
         quiet=args.quiet,
         no_media=args.no_media,
+        video=args.video,
         max_sessions=args.max_sessions,
         timers=Timers(t1_s=args.t1 / 1000),
         refuse=_refusal(args.refuse),

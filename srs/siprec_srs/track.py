@@ -33,6 +33,7 @@ class Track:
     """
 
     label: str
+    kind: str
     payload_type: int
     encoding: str
     port: int

@@ -4,7 +4,7 @@ import pytest
 
 from siprec.model import Side
 from siprec_kemi.proxy import negotiation
-from siprec_kemi.proxy.negotiation import Agreed
+from siprec_kemi.proxy.negotiation import Agreed, Answer
 from tests.kemi.strict_ksr import StrictKsr
 
 CALLER, CALLEE = Side.CALLER, Side.CALLEE
@@ -51,7 +51,16 @@ def test_answer_tells_who_is_quiet(
     assert negotiation.answered() is None
     passes(ksr, answer)
     negotiation.note_answer(CALLER)
-    assert negotiation.answered() == quiet
+    assert negotiation.answered() == Answer(quiet)
+
+
+@pytest.mark.parametrize(("port", "has_video"), [(4002, True), (0, False)])
+def test_answer_tells_whether_there_is_video(ksr: StrictKsr, port: int, has_video: bool) -> None:
+    passes(ksr, f"{sdp()}m=video 5000 RTP/AVP 99\r\n")
+    negotiation.note_offer()
+    passes(ksr, f"{sdp()}m=video {port} RTP/AVP 99\r\n")
+    negotiation.note_answer(CALLER)
+    assert negotiation.answered() == Answer(has_video=has_video)
 
 
 def test_each_early_dialog_has_an_answer_of_its_own(ksr: StrictKsr) -> None:
@@ -64,7 +73,7 @@ def test_each_early_dialog_has_an_answer_of_its_own(ksr: StrictKsr) -> None:
     for tag in ("a", "b", "c"):
         ksr.variables["$tt"] = tag
         found.append(negotiation.answered())
-    assert found == [(CALLEE,), (CALLER,), None]
+    assert found == [Answer((CALLEE,)), Answer((CALLER,)), None]
 
 
 @pytest.mark.parametrize(
@@ -85,22 +94,23 @@ def test_offer_in_a_reply_is_kept_until_it_is_answered(
     remember(ksr)
     assert negotiation.is_late_answer()
     passes(ksr, answer)
-    assert negotiation.take_late_answer(CALLEE) == quiet
+    assert negotiation.take_late_answer(CALLEE) == Answer(quiet)
     assert ksr.named(REMOVE) == [("negotiated", "a@b from to")]
 
 
 def test_answer_to_an_offer_that_nobody_knows_is_believed(ksr: StrictKsr) -> None:
     passes(ksr, sdp("sendonly"))
-    assert negotiation.take_late_answer(CALLEE) == (CALLEE,)
+    assert negotiation.take_late_answer(CALLEE) == Answer((CALLEE,))
 
 
 @pytest.mark.parametrize("quiet", [(), (CALLEE,), (CALLER, CALLEE)])
 @pytest.mark.parametrize("is_srtp", [True, False])
+@pytest.mark.parametrize("has_video", [True, False])
 def test_what_was_agreed_early_is_taken_once(
-    ksr: StrictKsr, quiet: tuple[Side, ...], is_srtp: bool
+    ksr: StrictKsr, quiet: tuple[Side, ...], is_srtp: bool, has_video: bool
 ) -> None:
     assert negotiation.take_early("to") is None
-    negotiation.keep_early("to", Agreed(quiet, is_srtp))
+    negotiation.keep_early("to", Agreed(Answer(quiet, has_video), is_srtp))
     remember(ksr)
-    assert negotiation.take_early("to") == Agreed(quiet, is_srtp)
+    assert negotiation.take_early("to") == Agreed(Answer(quiet, has_video), is_srtp)
     assert ksr.named(REMOVE) == [("negotiated", "a@b to")]

@@ -108,4 +108,5 @@ def end(stage: Stage, pair: Pair) -> Call:
 def is_told(stage: Stage, pair: Pair) -> bool:
     """Tell whether the SRS has been told how the call is now."""
     picture = picture_of(stage.wait_call(pair[0]))
-    return all(stream.legs[-1].told == picture for stream in stage.streams(pair[0]))
+    streams = stage.streams(pair[0])
+    return all(stream.legs[-1].told == stream.plan.fit(picture) for stream in streams)

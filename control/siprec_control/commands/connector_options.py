@@ -54,6 +54,7 @@ _LISTS = {
 _FLAGS = {
     "keys_in_clear": "allow secure=true without TLS: the keys of SRTP can then be read",
     "early_media": "record from early media on, where a call has it, not only from the answer",
+    "video": "record the video of a call too, where it has some",
     "required": "refuse calls that no living recorder could record",
 }
 _WORDS = {

@@ -19,6 +19,7 @@ from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.kinship import kinship_of_invite
 from siprec_kemi.proxy.media import Media
+from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
 from siprec_kemi.proxy.reports import Reports
 from siprec_kemi.proxy.route_parameter import Path, make_parameter
@@ -130,11 +131,12 @@ class Calls:
         early = negotiation.take_early(callee_tag)
         if early is not None and early.is_srtp:
             invitation = replace(invitation, call=replace(invitation.call, is_srtp=True))
+        answer = early.answer if early is not None else negotiation.answered()
         self._reports.answered(
             invitation,
             callee_tag=callee_tag,
             session_id=session_id,
-            quiet=early.quiet if early is not None else negotiation.answered() or (),
+            answer=answer or Answer(),
             asserted=asserted_party(self._policy),
         )
         self._awareness.answered(invitation)

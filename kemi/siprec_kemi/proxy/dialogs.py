@@ -111,7 +111,11 @@ class Dialogs:
             self._agreed(path, method, agreed)
             self._reports.changed(
                 CallChanged(
-                    call_sid=path.call_sid, at_ms=now_ms(), is_srtp=is_srtp, quiet=agreed.quiet
+                    call_sid=path.call_sid,
+                    at_ms=now_ms(),
+                    is_srtp=is_srtp,
+                    quiet=agreed.answer.quiet,
+                    has_video=agreed.answer.has_video,
                 )
             )
 
@@ -128,8 +132,8 @@ class Dialogs:
         if is_success and ksr.is_set(_REFERRAL):
             self._reports.referred(from_json(CallReferred, ksr.text(_REFERRAL)))
         if is_success and method in WITH_MEDIA:
-            quiet = negotiation.answered()
-            agreed = None if quiet is None else Agreed(quiet, ksr.text(_OFFERED) == _SRTP)
+            answer = negotiation.answered()
+            agreed = None if answer is None else Agreed(answer, ksr.text(_OFFERED) == _SRTP)
             self._agreed(path, method, agreed)
             if agreed is not None or method in OFFERS:
                 self._changed(path, session_id, agreed)
@@ -163,7 +167,8 @@ class Dialogs:
             call_sid=path.call_sid,
             at_ms=now_ms(),
             is_srtp=None if agreed is None else agreed.is_srtp,
-            quiet=None if agreed is None else agreed.quiet,
+            quiet=None if agreed is None else agreed.answer.quiet,
+            has_video=None if agreed is None else agreed.answer.has_video,
             caller=parties[Side.CALLER],
             callee=parties[Side.CALLEE],
             session_id=session_id_pair(*session_ids) if all(session_ids) else None,

@@ -1,4 +1,4 @@
-"""Offers and answers of a call as its ends wrote them: whose audio is sent after them.
+"""Offers and answers of a call as its ends wrote them: whose audio is sent after them, and video.
 
 What belongs to one transaction travels in its AVPs: the answer may come to another worker. What
 outlives it is kept in memory that all workers share (htable), by Call-ID and tags: the offer in a
@@ -6,24 +6,32 @@ reply, which PRACK or ACK answers, and what was agreed before the first INVITE h
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from siprec.call_media import Flow, flow_from, flow_of, quiet_sides
+from siprec.call_media import Flow, flow_from, flow_of, has_video, quiet_sides
 from siprec.model import Side
 from siprec_kemi import ksr, ksr_proxy
 
 _OFFER = "$avp(siprec_offer_flow)"
-_QUIET = "$avp(siprec_quiet)"
+_ANSWERS = "$avp(siprec_answers)"
 _KEPT = ksr_proxy.SharedTable("negotiated")
 
 # What cannot be read is taken for what audio is without a word.
 _UNREAD = Flow(sends=True, receives=True)
 
 
+class Answer(NamedTuple):
+    """What the answer to an offer has led to: who is quiet, and whether there is video."""
+
+    quiet: tuple[Side, ...] = ()
+    has_video: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What an offer and its answer have led to."""
+    """What an offer and its answer have led to, and in which profile."""
 
-    quiet: tuple[Side, ...]
+    answer: Answer
     is_srtp: bool
 
 
@@ -36,20 +44,20 @@ def note_offer() -> None:
 
 
 def note_answer(offerer: Side) -> None:
-    """Keep who is quiet by the answer in the reply at hand, to the offer of this transaction.
+    """Keep what the answer in the reply at hand leads to, to the offer of this transaction.
 
     Each of several early dialogs has an answer of its own.
     """
-    before = [each for each in ksr.text(_QUIET).split() if not each.startswith(_entry())]
-    sides = _quiet(offerer, flow_from(ksr.text(_OFFER)))
-    ksr.set_text(_QUIET, " ".join([*before, _entry() + ",".join(sides)]))
+    before = [each for each in ksr.text(_ANSWERS).split() if not each.startswith(_entry())]
+    answer = _answer(offerer, flow_from(ksr.text(_OFFER)))
+    ksr.set_text(_ANSWERS, " ".join([*before, _entry() + _written(answer)]))
 
 
-def answered() -> tuple[Side, ...] | None:
-    """Give who is quiet by the answer of who sent the reply at hand; None when it gave none."""
-    entries = ksr.text(_QUIET).split()
+def answered() -> Answer | None:
+    """Give what the answer of who sent the reply at hand led to; None when it gave none."""
+    entries = ksr.text(_ANSWERS).split()
     found = next((each for each in entries if each.startswith(_entry())), None)
-    return None if found is None else _sides(found.removeprefix(_entry()))
+    return None if found is None else _read(found.removeprefix(_entry()))
 
 
 # An offer in a reply to an INVITE without one
@@ -65,11 +73,11 @@ def is_late_answer() -> bool:
     return bool(_KEPT.get(_late_key()))
 
 
-def take_late_answer(offerer: Side) -> tuple[Side, ...]:
-    """Give who is quiet by the answer in the PRACK or ACK at hand."""
+def take_late_answer(offerer: Side) -> Answer:
+    """Give what the answer in the PRACK or ACK at hand leads to."""
     offer = flow_from(_KEPT.get(_late_key()))
     _KEPT.forget(_late_key())
-    return _quiet(offerer, offer)
+    return _answer(offerer, offer)
 
 
 # Before the 2xx of the first INVITE
@@ -77,8 +85,7 @@ def take_late_answer(offerer: Side) -> tuple[Side, ...]:
 
 def keep_early(callee_tag: str, agreed: Agreed) -> None:
     """Keep what PRACK or UPDATE led to: the 2xx of the INVITE may be still to come."""
-    written = f"{agreed.is_srtp:d}{','.join(agreed.quiet)}"
-    _KEPT.put(_early_key(callee_tag), written)
+    _KEPT.put(_early_key(callee_tag), f"{agreed.is_srtp:d}{_written(agreed.answer)}")
 
 
 def take_early(callee_tag: str) -> Agreed | None:
@@ -87,16 +94,23 @@ def take_early(callee_tag: str) -> Agreed | None:
     if not written:
         return None
     _KEPT.forget(_early_key(callee_tag))
-    return Agreed(_sides(written[1:]), written.startswith("1"))
+    return Agreed(_read(written[1:]), written.startswith("1"))
 
 
-def _quiet(offerer: Side, offer: Flow | None) -> tuple[Side, ...]:
-    answer = flow_of(ksr_proxy.sdp())
-    return () if answer is None else quiet_sides(offerer, offer, answer)
+def _answer(offerer: Side, offer: Flow | None) -> Answer:
+    sdp = ksr_proxy.sdp()
+    flow = flow_of(sdp)
+    quiet = () if flow is None else quiet_sides(offerer, offer, flow)
+    return Answer(quiet, has_video(sdp))
 
 
-def _sides(written: str) -> tuple[Side, ...]:
-    return tuple(Side(side) for side in written.split(",") if side)
+def _written(answer: Answer) -> str:
+    return f"{answer.has_video:d}{','.join(answer.quiet)}"
+
+
+def _read(written: str) -> Answer:
+    sides = tuple(Side(side) for side in written[1:].split(",") if side)
+    return Answer(sides, written.startswith("1"))
 
 
 def _entry() -> str:

@@ -12,7 +12,7 @@ from siprec.inbox import (
     Entry,
     Notice,
 )
-from siprec.model import Party, Side
+from siprec.model import Party
 from siprec.session_id import session_id_pair
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
@@ -22,6 +22,7 @@ from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.documents import CONNECT_S, REPLY_S
 from siprec_kemi.proxy.invitation import Invitation
+from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.outbox import Outbox, OutboxFull
 
 MEDIA_FAILED = 32014
@@ -49,7 +50,7 @@ class Reports:
         *,
         callee_tag: str,
         session_id: str,
-        quiet: tuple[Side, ...],
+        answer: Answer,
         asserted: Party | None,
     ) -> None:
         """Report a call answered; carries all that the offer knew.
@@ -69,7 +70,8 @@ class Reports:
         call = replace(
             call,
             callee=callee,
-            quiet=quiet,
+            quiet=answer.quiet,
+            has_video=answer.has_video,
             session_id=session_id_pair(call.session_id, session_id),
             answered_ms=now_ms(),
         )

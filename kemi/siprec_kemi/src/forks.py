@@ -75,6 +75,7 @@ class _Asked:
     media: "Media | None" = None
     from_tags: tuple[str, ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
+    video: tuple[tuple[str, str], ...] = ()
     heard: Callable[[LastHeard], None] | None = None
 
 
@@ -106,8 +107,13 @@ class Forks:
         """Ask for a fork of the recorded parties, in the order of the m-lines to be."""
         sides = tuple((call.media_tag(s), s.label) for s in stream.order.track.sides)
         from_tags = tuple(tag for tag, _ in sides)
-        tag = leg.fork_tag
-        asked = _Asked("subscribe request", stream.sid, leg.number, tag, media, from_tags, sides)
+        tag = leg.next_fork or leg.fork_tag
+        video: tuple[tuple[str, str], ...] = ()
+        if stream.picture.has_video:
+            video = tuple((call.media_tag(s), s.video_label) for s in stream.order.track.sides)
+        asked = _Asked(
+            "subscribe request", stream.sid, leg.number, tag, media, from_tags, sides, video
+        )
         try:
             command = subscribe_request(
                 call.sip_call_id,
@@ -223,7 +229,7 @@ class Forks:
     def _is_current(self, asked: _Asked) -> bool:
         stream = self._stream_of(asked.sid)
         leg = None if stream is None else stream.leg(asked.leg)
-        return leg is not None and leg.fork_tag == asked.fork_tag
+        return leg is not None and asked.fork_tag in (leg.fork_tag, leg.next_fork)
 
     def _replied(self, asked: _Asked, outcome: Outcome) -> None:
         if asked.command == "query":
@@ -269,6 +275,7 @@ class Forks:
                 profile=media.profile,
                 suites=media.suites,
                 keep_digits=media.keep_digits,
+                video=asked.video,
             )
         except (NgProtocolError, ForkError) as error:
             # A party that answered a moment ago may not be known to rtpengine yet.

@@ -11,10 +11,12 @@ from siprec.bye_reason import reason_of
 from siprec.connector import Connector, ParametersIn
 from siprec.digest import answer_challenge
 from siprec.events import SrsAnswered
+from siprec.leg_growth import offer_of
 from siprec.leg_target import target_of
 from siprec.metadata import DISPOSITION, MEDIA_TYPE, complete, final, partial
 from siprec.model import Call, Leg, Picture, Side, Stream, Track
 from siprec.multipart import Part, compose, mixed_type
+from siprec.sdp import Offer
 from siprec.session_timer import SessionExpires
 from siprec.sip_uri import SipUri
 from siprec.srs_dialog import ACCEPT, ALLOW
@@ -72,9 +74,19 @@ def our_uri(uri: SrsUri, ours: Address) -> str:
     return f"sip:{USER}@{ours.shown};transport={uri.transport}"
 
 
-def labels_of(track: Track) -> dict[Side, str]:
-    """Give the m-line labels of the sides that a track records."""
-    return {side: side.label for side in track.sides}
+def labels_of(track: Track, offer: Offer | None = None) -> dict[str, Side]:
+    """Give the labels of the m-lines of a track, with whose media each is."""
+    audio = {side.label: side for side in track.sides}
+    video = {side.video_label: side for side in track.sides}
+    offered = () if offer is None else offer.labels
+    return audio | {label: side for label, side in video.items() if label in offered}
+
+
+def _silent(leg: Leg, picture: Picture) -> set[str]:
+    """Give the labels that nobody sends on: muted, on hold, or video that the call has not."""
+    unseen = set() if picture.has_video else {side.video_label for side in Side}
+    muted = leg.muted if leg.asked is None else leg.asked.muted
+    return {*muted, *picture.quiet, *unseen}
 
 
 def invite(
@@ -84,7 +96,8 @@ def invite(
     order = stream.order
     is_first = not leg.to_tag
     in_headers = connector.parameters is not ParametersIn.METADATA
-    sdp = leg.offer.sdp if leg.offer is not None else ""
+    offer = offer_of(leg)
+    sdp = offer.sdp if offer is not None else ""
     metadata = _metadata(call, stream, leg, connector, now_ms)
     boundary = f"siprec-{stream.sid}-{leg.number}-{leg.attempt}"
     content_type, body = "application/sdp", sdp
@@ -147,11 +160,11 @@ def _metadata(
 ) -> bytes | None:
     """Write what the SRS is told now: all, what has changed, or None when that is nothing."""
     asked, order = leg.asked, stream.order
-    labels = labels_of(order.track)
-    if asked is not None and asked.picture is None:
+    labels = labels_of(order.track, offer_of(leg))
+    picture = stream.picture if asked is None else asked.picture
+    if picture is None:
         return None
-    quiet = () if asked is None or asked.picture is None else asked.picture.quiet
-    silent = {*stream.picture.quiet} if asked is None else {*asked.muted, *quiet}
+    silent = _silent(leg, picture)
     if asked is None or asked.is_full or leg.told is None:
         in_metadata = connector.parameters is not ParametersIn.HEADERS
         parameters = order.parameters if in_metadata else ()
@@ -176,8 +189,8 @@ def bye(
     call: Call, stream: Stream, leg: Leg, connector: Connector | None, hop: Hop, now_ms: int
 ) -> Outgoing:
     """Write the BYE of the leg, with the final metadata (RFC 8068 §3.2.4)."""
-    labels = labels_of(stream.order.track)
-    silent, reason = {*leg.muted, *stream.picture.quiet}, reason_of(call, leg)
+    labels = labels_of(stream.order.track, leg.offer)
+    silent, reason = _silent(replace(leg, asked=None), stream.picture), reason_of(call, leg)
     told = leg.told or Picture()
     metadata = final(call, stream, labels, now_ms, silent, reason, told).decode()
     media_type = MEDIA_TYPE if connector is None else connector.metadata_type.value
