@@ -47,6 +47,8 @@ REFRESH_AGAIN_MS = 10_000
 
 def converge(leg: Leg, at: At) -> LegOutcome:
     """Give the next step from what the SRS knows to what it should; nothing when they agree."""
+    if leg.no_video:
+        at = replace(at, picture=replace(at.picture, has_video=False))
     leg, commands = gate(leg, at)
     if leg.state is not StreamState.RECORDING:
         return LegOutcome(leg, commands)
@@ -91,6 +93,9 @@ def _must_mute(leg: Leg, at: At) -> bool:
 
 
 def _must_tell(leg: Leg, at: At) -> bool:
+    if leg.next_fork:
+        # The video that is to come has a request of its own.
+        return False
     return leg.told != at.picture and leg.untold != at.picture
 
 

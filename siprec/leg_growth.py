@@ -126,5 +126,6 @@ def forget_growth(leg: Leg, at: At) -> LegOutcome:
 
 
 def _without(leg: Leg) -> LegOutcome:
-    moved = replace(leg, next_fork="", next_offer=None, no_video=True)
+    told = None if leg.told is None else replace(leg.told, has_video=False)
+    moved = replace(leg, next_fork="", next_offer=None, no_video=True, told=told)
     return LegOutcome(moved, (e.ReleaseFork(fork_tag=leg.next_fork),))

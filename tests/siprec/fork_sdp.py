@@ -50,6 +50,17 @@ def fork(*blocks: list[str]) -> str:
     return "\r\n".join([*head, *(line for block in blocks for line in block), ""])
 
 
+SEEN = (
+    media("0", port=30136),
+    media("2", port=30140, kind="video", formats=("96 VP8/90000", "97 rtx/90000")),
+    media("1", port=30150),
+    media("3", port=30154, kind="video", formats=("96 VP8/90000",)),
+)
+"""A call with video: m-lines of party B, then of party A."""
+SEEN_LABELS = {"0": "tagB", "1": "tagA", "2": "tagB", "3": "tagA"}
+SEEN_WANTED = (("tagA", "3"), ("tagB", "4"))
+
+
 def srtp_key(suite: str, whose: str = "ours") -> str:
     """Write a key parameter of the right length for the suite."""
     secret = hashlib.sha512(whose.encode()).digest()[: SUITES.get(suite, 30)]

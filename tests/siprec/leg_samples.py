@@ -12,13 +12,14 @@ from tests.siprec.streams import (
     CALL_KEY_OFFERED,
     FORK_OFFERED,
     NOW_MS,
+    VIDEO_OFFERED,
     answer_sdp,
     answered,
     refused,
 )
 
 SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
-    e.ForkOffered: (FORK_OFFERED, CALL_KEY_OFFERED),
+    e.ForkOffered: (FORK_OFFERED, CALL_KEY_OFFERED, VIDEO_OFFERED),
     e.ForkRefused: (e.ForkRefused(text="a"), e.ForkRefused(text="a", retryable=True)),
     e.ForkAnswered: (e.ForkAnswered(),),
     e.ForkAnswerRefused: (e.ForkAnswerRefused(text="a"),),
@@ -38,7 +39,10 @@ SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
     e.SnapshotRequested: (e.SnapshotRequested(),),
     e.Pictured: tuple(
         e.Pictured(picture=picture)
-        for picture in (Picture(quiet=("1",)), Picture(revision=1, formers=1))
+        for picture in (
+            *(Picture(quiet=("1",)), Picture(revision=1, formers=1)),
+            Picture(has_video=True),
+        )
     ),
     e.SrsReanswered: tuple(e.SrsReanswered(sdp=sdp) for sdp in (answer_sdp(1, 2), "garbage")),
     e.SrsHungUp: (e.SrsHungUp(), e.SrsHungUp(reason="SIP;cause=503", is_error=True)),

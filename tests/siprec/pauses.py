@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.leg_growth import offer_of
 from siprec.model import Leg, Plan, Stream, StreamState, Track
 from siprec.sdp.session import parse
 from siprec.step import Outcome
@@ -36,9 +37,12 @@ def agree(
 ) -> e.LegHappened:
     """Give the 2xx to the re-INVITE of a leg; it does what it was asked, unless told otherwise."""
     leg = leg_of(stream, number)
-    if leg.asked is None or leg.offer is None:
+    if leg.asked is None:
         raise AssertionError("nothing is asked")
-    ok = answered(leg.attempt, leg=number, sdp=answer_to(leg.offer) if sdp == "" else sdp)
+    offer = offer_of(leg)
+    if offer is None:
+        raise AssertionError("nothing is offered")
+    ok = answered(leg.attempt, leg=number, sdp=answer_to(offer) if sdp == "" else sdp)
     to_us = replace(ok, cseq=leg.asked.cseq, to_tag=leg.to_tag, remote_target=remote_target)
     return on_leg(number, to_us)[0]
 

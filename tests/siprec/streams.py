@@ -11,7 +11,7 @@ from siprec.sdp.session import parse
 from siprec.sids import make_call_sid, make_stream_sid
 from siprec.step import Outcome, begin, step
 from siprec.transitions import TABLE
-from tests.siprec.fork_sdp import LABELS, WANTED, fork
+from tests.siprec.fork_sdp import LABELS, SEEN, SEEN_LABELS, SEEN_WANTED, WANTED, fork
 
 NOW_MS = 1_700_000_000_000
 LATER_MS = NOW_MS + 60_000
@@ -23,6 +23,7 @@ REDIRECTED_URI = "sip:other@recorder.example"
 PLAN = Plan(srs=(SRS_URI,))
 
 OFFER = compose_offer(fork(), WANTED, LABELS, 1, 1)
+VIDEO_OFFER = compose_offer(fork(*SEEN), WANTED, SEEN_LABELS, 1, 1, video=SEEN_WANTED)
 
 
 def answer_sdp(*ports: int, payload_type: int = 8, directions: Sequence[str] = ()) -> str:
@@ -35,12 +36,18 @@ def answer_sdp(*ports: int, payload_type: int = 8, directions: Sequence[str] = (
     return "v=0\r\no=srs 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n" + "".join(blocks)
 
 
-def answer_to(offer: Offer, *, first_port: int = 4000) -> str:
-    """Answer an offer m-line by m-line: take what is sent, and nothing else."""
+def answer_to(offer: Offer, *, first_port: int = 4000, refused: str = "") -> str:
+    """Answer an offer m-line by m-line: take what is sent, and nothing else.
+
+    `refused` is a kind of media that has port 0.
+    """
     taken = {"sendonly": "recvonly", "inactive": "inactive"}
-    directions = [taken[media.direction] for media in parse(offer.sdp).media]
-    ports = range(first_port, first_port + 2 * len(directions), 2)
-    return answer_sdp(*ports, directions=directions)
+    answer = "v=0\r\no=srs 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n"
+    for number, media in enumerate(parse(offer.sdp).media):
+        port = 0 if media.kind == refused else first_port + 2 * number
+        answer += f"m={media.kind} {port} {media.proto} {media.formats[0]}\r\n"
+        answer += f"c=IN IP4 192.0.2.9\r\na={taken[media.direction]}\r\n"
+    return answer
 
 
 ANSWER_SDP = answer_sdp(4000, 4002)
@@ -77,6 +84,7 @@ def refused(
 
 
 FORK_OFFERED = e.ForkOffered(offer=OFFER)
+VIDEO_OFFERED = e.ForkOffered(offer=VIDEO_OFFER)
 CALL_KEY_OFFERED = e.ForkOffered(
     offer=replace(OFFER, media=tuple(replace(each, has_call_key=True) for each in OFFER.media))
 )

@@ -34,6 +34,13 @@ def test_profile_that_changes_is_noted() -> None:
     assert picture_of(secure) == Picture()
 
 
+def test_video_that_comes_and_goes_is_noted() -> None:
+    seen = changed_call(CALL, replace(SAME, has_video=True))
+    assert picture_of(seen) == Picture(has_video=True)
+    assert changed_call(seen, SAME) == seen
+    assert changed_call(seen, replace(SAME, has_video=False)) == CALL
+
+
 @pytest.mark.parametrize("side", list(Side))
 def test_another_address_is_another_participant(side: Side) -> None:
     carol = Party(name="Carol", uri="sip:carol@h")

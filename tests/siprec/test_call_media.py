@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec.call_media import Flow, flow_from, flow_of, parsed_flow, quiet_sides
+from siprec.call_media import Flow, flow_from, flow_of, has_video, parsed_flow, quiet_sides
 from siprec.model import Side
 
 BOTH, SENDS, WANTS, NONE = (
@@ -115,3 +115,11 @@ def test_sides_are_quiet_that_do_not_send_or_are_not_wanted(
     other = {CALLER: CALLEE, CALLEE: CALLER}
     mirrored = {other[side] for side in expected}
     assert set(quiet_sides(CALLEE, offer, answer)) == mirrored
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("m=video 9 RTP/AVP 99", True), ("m=video 0 RTP/AVP 99", False), ("a=x", False)],
+)
+def test_video_is_there_when_the_answer_takes_it(line: str, expected: bool) -> None:
+    assert has_video(sdp(AUDIO, line)) is expected

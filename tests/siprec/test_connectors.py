@@ -168,6 +168,12 @@ def test_check_connector_takes_what_can_be_done(fields: dict[str, Any]) -> None:
             "one or the other",
         ),
         ({"codecs": ("PCMA",)}, "codecs", 31942, "into tones"),
+        (
+            {"codecs": ("PCMA",), "digits": Digits.KEEP, "video": True},
+            "codecs",
+            31942,
+            "drop the video",
+        ),
         ({"codecs": ("AMR",), "digits": Digits.KEEP}, "codecs", 31942, "cannot encode"),
         ({"codecs": ("PCMA", "PCMA"), "digits": Digits.KEEP}, "codecs", 31942, "stands twice"),
         ({"suites": ()}, "suites", 31942, "one at least"),

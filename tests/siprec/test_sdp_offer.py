@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 
 from siprec.record import from_json, to_json
 from siprec.sdp import ForkError, Offer, compose_offer, fork_tracks, parse
-from tests.siprec.fork_sdp import LABELS, WANTED, fork, media
+from tests.siprec.fork_sdp import (
+    LABELS,
+    SEEN,
+    SEEN_LABELS,
+    SEEN_WANTED,
+    WANTED,
+    fork,
+    media,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -43,6 +51,30 @@ def test_compose_offer_leaves_out_video_dead_lines_and_unknown_labels() -> None:
     assert [m.fork_index for m in offer.media] == [4, 5]
     assert len(offer.fork) == 6
     assert "video" not in offer.sdp
+
+
+def test_compose_offer_puts_the_video_that_is_there_behind_the_audio() -> None:
+    offer = compose_offer(fork(*SEEN), WANTED, SEEN_LABELS, 42, 1, video=SEEN_WANTED)
+    assert [(m.kind, m.label, m.fork_index) for m in offer.media] == [
+        ("audio", "1", 2),
+        ("audio", "2", 0),
+        ("video", "3", 3),
+        ("video", "4", 1),
+    ]
+    assert offer.labels == ("1", "2", "3", "4")
+    assert offer.has_video
+    # What repairs other packets is no use without them.
+    assert offer.media[3].codecs == ("VP8/90000",)
+    assert "m=video 30140 RTP/AVP 96\r\n" in offer.sdp
+
+
+@pytest.mark.parametrize("change", [("m=video 30140", "m=video 0"), ("a=rtpmap:96 VP8", "a=x:96")])
+def test_compose_offer_leaves_out_video_that_a_party_has_not(change: tuple[str, str]) -> None:
+    first, *others = SEEN[1]
+    block = [line.replace(*change) for line in (first, *others)]
+    sdp = fork(SEEN[0], block, *SEEN[2:])
+    offer = compose_offer(sdp, WANTED, SEEN_LABELS, 42, 1, video=SEEN_WANTED)
+    assert offer.labels == ("1", "2", "3")
 
 
 def test_compose_offer_keeps_codec_lines_and_ptime() -> None:
