@@ -24,7 +24,7 @@ from siprec.leg_end import (
     wind_down,
 )
 from siprec.leg_gate import gate, labels_of
-from siprec.leg_growth import give_up_growing, grow, growing, grown_in_doubt, take_grown
+from siprec.leg_growth import fit, give_up_growing, grow, growing, grown_in_doubt, take_grown
 from siprec.model import AlertLevel, Ask, Leg, StreamState
 from siprec.sdp import check_answer, grown_offer, muted_offer
 from siprec.session_timer import running, timer_of_answer
@@ -47,8 +47,7 @@ REFRESH_AGAIN_MS = 10_000
 
 def converge(leg: Leg, at: At) -> LegOutcome:
     """Give the next step from what the SRS knows to what it should; nothing when they agree."""
-    if leg.no_video:
-        at = replace(at, picture=replace(at.picture, has_video=False))
+    at = replace(at, picture=fit(leg, at.picture))
     leg, commands = gate(leg, at)
     if leg.state is not StreamState.RECORDING:
         return LegOutcome(leg, commands)

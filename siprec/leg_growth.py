@@ -9,7 +9,7 @@ from dataclasses import replace
 from siprec import events as e
 from siprec.errors import SdpError
 from siprec.leg_end import UNREACHABLE, At, Fault, LegOutcome, release_others, wind_down
-from siprec.model import AlertLevel, Ask, Leg
+from siprec.model import AlertLevel, Ask, Leg, Picture
 from siprec.sdp import Offer, check_answer, parse
 from siprec.sids import make_fork_tag
 
@@ -34,9 +34,14 @@ def offer_of(leg: Leg) -> Offer | None:
     return leg.next_offer if is_growing else leg.offer
 
 
+def fit(leg: Leg, picture: Picture) -> Picture:
+    """Give what the SRS of a leg is to know: of video, nothing when that was given up."""
+    return replace(picture, has_video=False) if leg.no_video else picture
+
+
 def fork_grown(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
     """rtpengine has such a fork."""
-    if not leg.next_fork or leg.offer is None:
+    if not leg.next_fork or leg.next_offer is not None or leg.offer is None:
         return LegOutcome(leg)
     if not event.offer.has_video:
         return _without(leg)

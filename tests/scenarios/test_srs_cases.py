@@ -173,8 +173,22 @@ def test_srs_that_hangs_up_says_why(studio: Studio) -> None:
     assert studio.over(stream, srs).ended_by == "srs-bye"
 
 
-def test_srs_that_refuses_a_reinvite_gets_nothing_all_the_same(studio: Studio) -> None:
-    speaking = Speaking(studio, "srs-refuses-re-invite")
+def test_srs_that_ends_one_of_two_streams_gets_the_other(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-ends-a-line")
+    poll(speaking.call.alerts)
+    promised("srs-ends-a-line", speaking.call, speaking.srs)
+    so_far = speaking.session().track("2").seconds_so_far
+    poll(lambda: speaking.session().track("2").seconds_so_far >= so_far + TALK_S)
+    assert speaking.call.hang_up().end_reason == "bye"
+    session = studio.over(speaking.stream, speaking.srs)
+    assert (session.ended_by, session.problems) == ("src-bye", [])
+    assert session.track("1").summary["directions"][-1][1] == "removed"
+    assert place_in(session.track("2").raw, CALLEE_SOUND) is not None
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["488", "silence"])
+def test_srs_that_refuses_a_reinvite_gets_nothing_all_the_same(studio: Studio, number: int) -> None:
+    speaking = Speaking(studio, "srs-refuses-re-invite", number)
     studio.hear(speaking.stream, TALK_S, speaking.srs)
     studio.stack.cli("stream", "pause", speaking.stream.sid, "--wait")
     poll(speaking.call.alerts)

@@ -7,9 +7,11 @@ from dataclasses import replace
 from siprec import events as e
 from siprec.inbox import SrsRequested
 from siprec.leg_end import FLOW_FAILED, FLOW_TRIES
+from siprec.leg_growth import offer_of
 from siprec.model import Ask, Leg, Picture
+from siprec.sdp import Offer
 from tests.siprec.model_rtpengine import Reply
-from tests.siprec.streams import ANSWER_SDP, answer_sdp, answer_to, answered, refused
+from tests.siprec.streams import answer_sdp, answer_to, answered, refused
 
 _TIMERS = ("", "90;refresher=uac", "90;refresher=uas", "90", "soon")
 # What a request of ours may be refused with. The first three are lost, with their answers or not.
@@ -28,7 +30,7 @@ class ModelSrs:
     """All SRSs. What they answer goes to `replies`.
 
     `silent` is what the SRS of a dialog took for inactive when we said so, by label, and
-    `knows` what it knows of the call.
+    `knows` what it knows of the call, `lines` the labels that it was offered last.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class ModelSrs:
         self.dialogs: set[Dialog] = set()
         self.silent: dict[Dialog, set[str]] = {}
         self.knows: dict[Dialog, Picture | None] = {}
+        self.lines: dict[Dialog, tuple[str, ...]] = {}
         self._has_digest = has_digest
         self._replies = replies
         self._open_reinvites: dict[Dialog, int] = {}
@@ -55,8 +58,10 @@ class ModelSrs:
 
     def make_offer(self, leg: Leg) -> SrsRequested:
         """Write a re-INVITE or UPDATE: the SRS moves its media, holds it, or refreshes."""
-        ports = [5000 + 4 * self.choose("port", 3) + 2 * n for n in range(2)]
-        directions = [("recvonly", "inactive")[self.choose("direction", 2)] for _ in range(2)]
+        kinds = [] if leg.offer is None else [media.kind for media in leg.offer.media]
+        lines = range(len(kinds))
+        ports = [5000 + 4 * self.choose("port", 3) + 2 * n for n in lines]
+        directions = [("recvonly", "inactive")[self.choose("direction", 2)] for _ in lines]
         return SrsRequested(
             node="n",
             boot="b",
@@ -70,7 +75,7 @@ class ModelSrs:
             supported="timer",
             session_expires=_TIMERS[self.choose("timer", len(_TIMERS))],
             content_type="application/sdp",
-            body=answer_sdp(*ports, directions=directions),
+            body=answer_sdp(*ports, directions=directions, kinds=kinds),
         )
 
     def invite(self, leg: Leg) -> None:
@@ -78,7 +83,7 @@ class ModelSrs:
         attempt = leg.attempt
         match self.choose("invite", 12):
             case 0 | 1 | 2:
-                self._accept(leg, ANSWER_SDP)
+                self._accept(leg, None if leg.offer is None else answer_to(leg.offer))
             case 3:
                 self._accept(leg, None)
             case 4:
@@ -114,7 +119,7 @@ class ModelSrs:
 
     def take_request(self, leg: Leg) -> None:
         """Take a re-INVITE or UPDATE of ours. tm sees to it that there always is an end to it."""
-        dialog, asked, offer = dialog_of(leg), leg.asked, leg.offer
+        dialog, asked, offer = dialog_of(leg), leg.asked, offer_of(leg)
         # One that was carried out twice.
         if asked is None or offer is None or self._open_reinvites.get(dialog) == asked.cseq:
             return
@@ -126,7 +131,7 @@ class ModelSrs:
         choice = self.choose("re-INVITE", 3 + len(_REFUSALS))
         if choice in (0, 1, 2, 3, 4):
             # The last two: its answer, or all of it, is lost.
-            self._note(dialog, asked)
+            self._note(dialog, asked, offer)
         if choice < 3:
             sdp = None if asked.by_update else (answer_to(offer), None, "garbage")[choice]
             ok = answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=leg.to_tag)
@@ -139,10 +144,15 @@ class ModelSrs:
         more = {422: {"min_se_s": 900}, 503: {"retry_after_s": 5}}.get(status, {})
         self._end_reinvite(leg, replace(said, **more))  # type: ignore[arg-type]
 
-    def _note(self, dialog: Dialog, asked: Ask) -> None:
-        """Do what is asked. A partial document needs one before that it follows from."""
+    def _note(self, dialog: Dialog, asked: Ask, offer: Offer) -> None:
+        """Do what is asked. A partial document needs one before that it follows from.
+
+        No m-line may go (RFC 3264 §8).
+        """
         if not asked.by_update:
             self.silent[dialog] = set(asked.muted)
+            assert self.lines.get(dialog, ()) == offer.labels[: len(self.lines.get(dialog, ()))]
+            self.lines[dialog] = offer.labels
         if asked.picture is not None:
             assert asked.is_full or self.knows.get(dialog) is not None
             self.knows[dialog] = asked.picture

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.leg_growth import fit
 from siprec.model import Leg, Picture, Plan, Stream, StreamState
 from siprec.sids import parse_leg_call_id
 from siprec.srs_dialog import answer_request
@@ -18,6 +19,7 @@ from tests.siprec.streams import (
     FORK_OFFERED,
     NOW_MS,
     PLAN,
+    VIDEO_OFFERED,
     begun,
     refused,
 )
@@ -32,7 +34,7 @@ _WAITING = tuple(state for state in RUNNING if state is not StreamState.RECORDIN
 
 def _is_busy(leg: Leg, picture: Picture) -> bool:
     is_waiting = leg.asked is not None or leg.retry_ms is not None or leg.is_gating
-    is_outdated = picture not in (leg.told, leg.untold)
+    is_outdated = fit(leg, picture) not in (leg.told, leg.untold)
     is_busy = leg.state is StreamState.RECORDING and (is_waiting or is_outdated)
     return leg.state in _WAITING or is_busy
 
@@ -128,11 +130,13 @@ class ModelWorld:
             self.happen(e.LegHappened(leg=leg.number, event=e.SnapshotRequested()))
 
     def call_changes(self) -> None:
-        """Let the call be held, or taken off hold, or another party come."""
+        """Let the call be held, or taken off hold, or have video or not, or another party come."""
         before = self.stream.picture
         if self._choose("change", 2):
             quiet = (("1",), ("2",), ("1", "2"), ())[self._choose("quiet", 4)]
             picture = replace(before, quiet=quiet)
+        elif self._choose("video", 2):
+            picture = replace(before, has_video=not before.has_video)
         else:
             picture = replace(before, revision=before.revision + 1, formers=before.formers + 1)
         self.happen(e.Pictured(picture=picture))
@@ -200,7 +204,8 @@ class ModelWorld:
             self._replies.append(further)
             return
         leg = self.stream.leg(reply.leg)
-        if not reply.fork_tag or (leg is not None and leg.fork_tag == reply.fork_tag):
+        tags = () if leg is None else (leg.fork_tag, leg.next_fork)
+        if not reply.fork_tag or reply.fork_tag in tags:
             self.happen(e.LegHappened(leg=reply.leg, event=reply.event))
 
     def _let_replies_return(self) -> None:
@@ -282,12 +287,20 @@ class ModelWorld:
         refusal = e.ForkRefused(text="no such call")
         not_yet = e.ForkRefused(text="not yet", retryable=True)
         no_edge = e.ForkRefused(text="no such edge", code=31942)
+        tag = leg.next_fork or leg.fork_tag
         if self._choose("fork", 4) == 3:
             refused_so = (refusal, not_yet, no_edge)[self._choose("fork refusal", 3)]
-            self._reply(leg, refused_so, leg.fork_tag)
+            self._reply(leg, refused_so, tag)
             return
-        self.rtpengine.forks.add(leg.fork_tag)
-        self._answer("fork answer", leg, (FORK_OFFERED,), leg.fork_tag)
+        self.rtpengine.forks.add(tag)
+        # A party may have no video although the call has.
+        has_video = self.stream.picture.has_video and self._choose("dead video", 4) != 3
+        offered = VIDEO_OFFERED if has_video else FORK_OFFERED
+        if leg.next_fork:
+            # rtpengine answers, or is given up: siprec_kemi tells of either.
+            self._reply(leg, offered, tag)
+        else:
+            self._answer("fork answer", leg, (offered,), tag)
 
     def _answer(
         self, what: str, leg: Leg, events: tuple[e.LegEvent, ...], fork_tag: str = ""

@@ -26,12 +26,19 @@ OFFER = compose_offer(fork(), WANTED, LABELS, 1, 1)
 VIDEO_OFFER = compose_offer(fork(*SEEN), WANTED, SEEN_LABELS, 1, 1, video=SEEN_WANTED)
 
 
-def answer_sdp(*ports: int, payload_type: int = 8, directions: Sequence[str] = ()) -> str:
+def answer_sdp(
+    *ports: int,
+    payload_type: int = 8,
+    directions: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+) -> str:
     """Write the SDP of an SRS that has one m-line for each port; it takes all, or as said."""
     directions = directions or ["recvonly"] * len(ports)
+    kinds = kinds or ["audio"] * len(ports)
+    types = {"audio": payload_type, "video": 96}
     blocks = (
-        f"m=audio {port} RTP/AVP {payload_type}\r\nc=IN IP4 192.0.2.9\r\na={direction}\r\n"
-        for port, direction in zip(ports, directions, strict=True)
+        f"m={kind} {port} RTP/AVP {types[kind]}\r\nc=IN IP4 192.0.2.9\r\na={direction}\r\n"
+        for kind, port, direction in zip(kinds, ports, directions, strict=True)
     )
     return "v=0\r\no=srs 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n" + "".join(blocks)
 
@@ -42,12 +49,11 @@ def answer_to(offer: Offer, *, first_port: int = 4000, refused: str = "") -> str
     `refused` is a kind of media that has port 0.
     """
     taken = {"sendonly": "recvonly", "inactive": "inactive"}
-    answer = "v=0\r\no=srs 1 1 IN IP4 192.0.2.9\r\ns=-\r\nt=0 0\r\n"
-    for number, media in enumerate(parse(offer.sdp).media):
-        port = 0 if media.kind == refused else first_port + 2 * number
-        answer += f"m={media.kind} {port} {media.proto} {media.formats[0]}\r\n"
-        answer += f"c=IN IP4 192.0.2.9\r\na={taken[media.direction]}\r\n"
-    return answer
+    offered = parse(offer.sdp).media
+    kinds = [media.kind for media in offered]
+    ports = [0 if k == refused else first_port + 2 * n for n, k in enumerate(kinds)]
+    directions = [taken[media.direction] for media in offered]
+    return answer_sdp(*ports, directions=directions, kinds=kinds)
 
 
 ANSWER_SDP = answer_sdp(4000, 4002)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from siprec import events as e
 from siprec.connector import MetadataBy, OnHold
+from siprec.leg_gate import labels_of
+from siprec.leg_growth import fit
 from siprec.model import Leg, Plan, Stream, StreamState, Track
 from siprec.step import HISTORY, RUNNING, step
 from tests.siprec.leg_samples import ANY_EVENT
@@ -31,6 +33,7 @@ PLANS = st.builds(
     hold=st.sampled_from(OnHold),
     metadata_by=st.sampled_from(MetadataBy),
     session_s=st.sampled_from((0, 600)),
+    video=st.booleans(),
 )
 SEVERAL = st.builds(replace, PLANS, srs=st.integers(2, 3).map(lambda n: SRSS[:n]))
 
@@ -81,14 +84,19 @@ def check(stream: Stream) -> None:
         assert all((leg.deadline_ms or stream.deadline_ms) >= stream.deadline_ms for leg in running)
 
 
+def paused_labels(leg: Leg, stream: Stream) -> set[str]:
+    """Give the labels of the m-lines of a leg that somebody paused."""
+    paused = {label for side in stream.paused for label in (side.label, side.video_label)}
+    return paused & {*labels_of(leg)}
+
+
 def check_media(world: ModelWorld) -> None:
     """Check that nothing reaches an SRS that should not: what we say of it is so."""
     flowing = world.flowing
-    paused = {side.label for side in world.stream.paused}
     for leg in world.stream.legs:
         flows = flowing.get(leg.fork_tag, frozenset())
         if leg.state in (S.CONNECTING, S.RECORDING):
-            assert paused <= set(leg.gated)
+            assert paused_labels(leg, world.stream) <= set(leg.gated)
             assert leg.is_gating or not flows & set(leg.gated)
         # Whatever is wished: what the SRS was told to be silent is so.
         assert not flows & world.srs.silent.get(dialog_of(leg), set())
@@ -208,13 +216,14 @@ def test_stream_comes_to_what_was_wished_last(
     world.come_to_rest()
     check(world.stream)
     check_media(world)
-    paused = {side.label for side in world.stream.paused}
-    picture = world.stream.picture
-    if plan.hold is OnHold.INACTIVE:
-        paused |= {*picture.quiet}
     for leg in world.stream.legs:
         if leg.state is not S.RECORDING:
             continue
+        picture = fit(leg, world.stream.picture)
+        paused = paused_labels(leg, world.stream)
+        if plan.hold is OnHold.INACTIVE:
+            paused |= {*picture.quiet}
+        assert not leg.next_fork
         if leg.untold is None:
             assert leg.told == picture
             if world.srs.has(leg):
@@ -224,7 +233,7 @@ def test_stream_comes_to_what_was_wished_last(
         assert not flows & paused
         if leg.refused is None:
             assert (set(leg.gated), leg.is_doubtful) == (paused, False)
-            assert set(leg.muted) == paused
+            assert {*leg.muted} & {*labels_of(leg)} == paused
 
 
 @settings(deadline=None)
