@@ -48,6 +48,9 @@ def fork_grown(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
     if len(parse(leg.offer.sdp).media) > len(leg.offer.media):
         # Those that the SRS would add stand where the video would have to.
         return give_up_growing(leg, "has m-lines of its own", at)
+    if event.offer.has_call_key and not leg.offer.has_call_key:
+        # What was decided of it at the start (RFC 7866 §12.2) does not hold any more.
+        return give_up_growing(leg, "it would have the key of the call", at)
     return LegOutcome(replace(leg, next_offer=event.offer))
 
 

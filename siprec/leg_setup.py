@@ -98,7 +98,7 @@ def offer_to_srs(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
     """
     invited = _invite(replace(leg, offer=event.offer), at)
     policy = at.plan.on_secure_call
-    if not any(media.has_call_key for media in event.offer.media):
+    if not event.offer.has_call_key:
         return invited
     text = f"the media to {leg.srs} would have the key of the call: allow a further suite, or DTLS"
     is_in_clear = target_of(leg).transport != "tls"

@@ -69,6 +69,11 @@ class Offer:
         return tuple(media.label for media in self.media)
 
     @property
+    def has_call_key(self) -> bool:
+        """Tell whether an m-line has a key of the call."""
+        return any(media.has_call_key for media in self.media)
+
+    @property
     def has_video(self) -> bool:
         """Tell whether there is video in it."""
         return any(media.kind == "video" for media in self.media)

@@ -204,6 +204,14 @@ def test_recorder_with_m_lines_of_its_own_gets_no_video() -> None:
     assert "has m-lines of its own" in alerts(outcome)[0].text
 
 
+def test_video_under_the_key_of_the_call_is_not_offered() -> None:
+    media = tuple(replace(each, has_call_key=True) for each in VIDEO_OFFER.media)
+    keyed = e.ForkOffered(offer=replace(VIDEO_OFFER, media=media))
+    outcome = growing([SEEN, keyed])
+    assert leg_of(outcome.stream).no_video
+    assert "the key of the call" in alerts(outcome)[0].text
+
+
 def test_stop_releases_both_forks() -> None:
     outcome = follow(growing([SEEN]).stream, [e.Stopped()], LATER_MS)
     assert released(outcome) == [FIRST, SECOND]
