@@ -127,10 +127,10 @@ class Track:
 
     def turn(self, direction: str) -> None:
         """Say what holds from now on: `recvonly`, `inactive` or `removed`."""
-        self.is_awaited = False
         if not self.directions or self.directions[-1][1] != direction:
             self.drain()
             self.directions.append((time.monotonic(), direction))
+        self.is_awaited = False
 
     def move(self) -> None:
         """Go over to the sockets of an offer that was accepted; the old ones stay open."""

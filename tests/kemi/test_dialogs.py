@@ -141,7 +141,7 @@ def test_offer_in_prack_is_reported_when_it_is_answered(
     assert (entry.has_sdp, entry.is_srtp, entry.quiet) == (True, False, ())
     assert (entry.caller, entry.callee) == (None, None)
     assert [name for name, _ in exchanged(ksr)] == ["offer", "answer"]
-    assert ksr.named("htable.sht_sets") == [("negotiated", "a@b to", "0")]
+    assert ksr.named("htable.sht_sets") == [("negotiated", "a@b to", "00")]
 
 
 def test_answer_in_prack_is_reported_at_once(

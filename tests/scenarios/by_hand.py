@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from siprec.model import Call, Stream
-from tests.scenarios.polling import poll
+from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.sipp import SCENARIOS, Sipp
 from tests.scenarios.sounds import place_in
 from tests.scenarios.srs import ReferenceSrs, Session
@@ -58,7 +58,7 @@ def place(
     return SpokenCall(studio, number, end)
 
 
-def over(call: SpokenCall, timeout_s: float = 15) -> Call:
+def over(call: SpokenCall, timeout_s: float = WITHIN_S) -> Call:
     """Wait for the end of a call and its streams, which something else brings about."""
     poll(lambda: call.call().ended_ms, timeout_s, why=lambda: str(call.call()))
     poll(lambda: all(s.state.is_final for s in call.streams()), why=lambda: str(call.streams()))

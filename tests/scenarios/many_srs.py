@@ -9,7 +9,7 @@ from types import TracebackType
 from siprec.model import AlertLevel, Stream, StreamState
 from tests.kemi.name_server import NameServer
 from tests.scenarios.phone import Phone, answer, hang_up
-from tests.scenarios.polling import poll
+from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stage import Stage, dial
 from tests.scenarios.talk import Talk
@@ -88,7 +88,7 @@ class ManySrsStage(Stage):
         start: str,
         number: int,
         *states: StreamState,
-        within_s: float = 15.0,
+        within_s: float = WITHIN_S,
     ) -> Stream:
         """Wait until a leg of the stream that a `<Start>` began is in one of the states."""
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-WITHIN_S = 15.0
+WITHIN_S = 30.0
 _PAUSE_S = 0.01
 
 

@@ -12,7 +12,7 @@ from rtpengine_ng.errors import NgRefused
 from rtpengine_ng.messages import query
 from siprec.model import Alert, Call, Stream, StreamState
 from tests.scenarios.phone import Phone
-from tests.scenarios.polling import poll
+from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.stack import Settings, Stack
 from tests.scenarios.wire import Address
@@ -142,7 +142,7 @@ class Stage:
         call = self.call(phone)
         return [] if call is None else self.stack.store.streams(call.sid)
 
-    def wait_stream(self, phone: Phone, *states: StreamState, within_s: float = 15) -> Stream:
+    def wait_stream(self, phone: Phone, *states: StreamState, within_s: float = WITHIN_S) -> Stream:
         """Wait until the only stream of the phone's call is in one of the states."""
 
         def reached() -> Stream | None:

@@ -8,7 +8,7 @@ from typing import Self
 
 from siprec.connector import Connector, ParametersIn, Srs
 from siprec.model import Alert, Call, Stream, StreamState
-from tests.scenarios.polling import poll
+from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp
 from tests.scenarios.sounds import frames
@@ -43,7 +43,7 @@ class SpokenCall:
         """Give the streams of the call, oldest first."""
         return self._studio.stack.store.streams(self.call().sid)[::-1]
 
-    def stream(self, name: str, *states: StreamState, timeout_s: float = 15.0) -> Stream:
+    def stream(self, name: str, *states: StreamState, timeout_s: float = WITHIN_S) -> Stream:
         """Wait until the newest stream of that name is in one of these states, and give it."""
 
         def find() -> Stream | None:

@@ -364,7 +364,7 @@ def test_srs_that_takes_over_while_paused_gets_nothing_before_resume(
     many_srs_stage: ManySrsStage,
 ) -> None:
     stage = many_srs_stage
-    failing = stage.recorder_alone("--hang-up-after", "2", "--hang-up-reason", "SIP;cause=503")
+    failing = stage.recorder_alone("--hang-up-after", "6", "--hang-up-reason", "SIP;cause=503")
     start = stage.connect(failing.uri, f"{stage.srs.uri},priority=2", options=["--options-s", "0"])
     with stage.spoken_call(start) as spoken:
         stream, talking = stage.wait_recording(spoken.caller), spoken.talking
