@@ -138,6 +138,8 @@ class Recorder:
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
                 about = About(account_sid=account_sid, call_sid=sid)
                 self._alert(shard, about, UNREACHABLE, text, now_ms)
+            case i.CallbackFailed(code=code, text=text):
+                self._alert(shard, About.callback(entry), code, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._alert(shard, About(), REPORTS_LOST, text, now_ms)
@@ -155,7 +157,7 @@ class Recorder:
             return
         self._put(file, after)
         if after.history != before.history:
-            self._changes.transitions.append((before, event, after))
+            self._changes.moved(file, before, event, after, now_ms)
         self._command(file, after, commands, now_ms)
         known = {leg.number for leg in before.legs}
         self._check_security(file, file.streams[stream_sid], known, now_ms)
@@ -243,7 +245,9 @@ class Recorder:
         for order, choice in chosen:
             # One of them may have ended the call: nobody could record it.
             if file.call.is_live:
-                self._start(file, order, choice, now_ms)
+                verdict = self._start(file, order, choice, now_ms)
+                if not verdict.accepted:
+                    self._changes.refused(file, order, verdict, now_ms)
 
     def _go_on_from_early(
         self, file: CallFile, call: Call, chosen: list[Chosen], now_ms: int
@@ -371,7 +375,7 @@ class Recorder:
             now_ms=now_ms,
         )
         self._put(file, stream)
-        self._changes.transitions.append((stream, None, stream))
+        self._changes.moved(file, stream, None, stream, now_ms)
         self._command(file, stream, commands, now_ms)
         self._check_security(file, stream, set(), now_ms)
         return Verdict(accepted=True, text="accepted", stream_sid=stream.sid)

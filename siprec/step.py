@@ -284,10 +284,12 @@ def _conclude(before: Stream, outcome: Outcome, event: str, detail: str, now_ms:
     moved = replace(
         stream,
         state=state,
+        is_silent=_silent_since(stream, state),
         deadline_ms=None if state.is_final else min(due, default=None),
         ended_ms=now_ms if state.is_final and stream.ended_ms is None else stream.ended_ms,
     )
-    if event in {kind.__name__ for kind in _ROUTINE} and _shape(moved) == _shape(before):
+    is_routine = event in {kind.__name__ for kind in _ROUTINE} and moved.state is before.state
+    if is_routine and _shape(moved) == _shape(before):
         return Outcome(moved, commands)
     return Outcome(_remember(moved, before, event, detail, now_ms), commands)
 
@@ -302,6 +304,11 @@ def _state_of(stream: Stream) -> StreamState:
         if state in states:
             return S.PAUSED if state is S.RECORDING and _is_silent(stream) else state
     return S.STOPPED if stream.error_code is None else S.FAILED
+
+
+def _silent_since(stream: Stream, state: StreamState) -> bool:
+    """Tell whether the stream is paused; another SRS that takes over changes nothing of that."""
+    return state is S.PAUSED if state in (S.RECORDING, S.PAUSED) else stream.is_silent
 
 
 def _is_silent(stream: Stream) -> bool:

@@ -46,6 +46,7 @@ ENTRIES: dict[str, i.Entry] = {
         request_id="r", stream_sid=STREAM_SID, track=Track.INBOUND, is_resumed=True
     ),
     "call-not-ended": i.CallNotEnded(call_sid="CA1", account_sid="AC1", text="why"),
+    "callback-failed": i.CallbackFailed(call_sid="CA1", account_sid="AC1", code=15003, text="why"),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
     "srs-requested": REQUESTED,
     "srs-replied": REPLIED,

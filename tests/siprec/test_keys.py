@@ -6,6 +6,7 @@ from siprec.keys import (
     ShardKeys,
     accounts_key,
     actions_key,
+    callback_worker_key,
     connectors_key,
     controllers_key,
     health_key,
@@ -25,7 +26,7 @@ def all_keys(keys: ShardKeys) -> list[str]:
 
 def test_keys_of_a_shard_share_its_hash_tag() -> None:
     names = all_keys(ShardKeys("siprec:", 0x2A))
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 12
     assert all(name.startswith("siprec:{s2a}:") for name in names)
 
 
@@ -41,3 +42,4 @@ def test_keys_outside_of_shards_never_meet() -> None:
     assert plain == {"p:numbers", "p:accounts", "p:health", "p:loads"}
     assert named == {"p:connectors:AC1", "p:turns:AC1", "p:actions:n"}
     assert controllers_key("p:") == "p:controllers"
+    assert callback_worker_key("p:") == "p:callback-worker"

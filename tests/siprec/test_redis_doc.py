@@ -29,9 +29,10 @@ from siprec.model import (
     Timer,
 )
 from siprec.record import SECRET
-from siprec.shard_store import ALERTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
+from siprec.shard_store import ALERTS_KEPT, EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
 from siprec.step import HISTORY
 from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
+from siprec.stream_events import Callback, StreamEvent, Undelivered
 from siprec.verdict import Verdict
 from tests.siprec.test_actions import ACTIONS
 from tests.siprec.test_inbox import ENTRIES
@@ -55,6 +56,7 @@ RECORDS = (
     ),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict),
+    *(StreamEvent, Callback, Undelivered),
 )
 
 
@@ -82,8 +84,9 @@ def test_every_key_has_a_row() -> None:
     names += [keys.actions_key("", "NODE"), keys.relatives_key("", "NAME")]
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
-    assert len(names) == 18
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 9
+    names.append(keys.callback_worker_key(""))
+    assert len(names) == 22
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 10
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 
@@ -117,6 +120,7 @@ def test_every_secret_of_a_connector_is_told() -> None:
 def test_numbers_told_are_those_of_the_code() -> None:
     assert f"{LEASE_MS // 1000} s, renewed each second" in TEXT
     assert f"the last {ALERTS_KEPT} or so" in TEXT
+    assert f"the last {EVENTS_KEPT} or so" in TEXT
     assert f"| {REPLY_S} s |" in TEXT
     assert f"{RELATIVES_KEPT} calls at most" in TEXT
     assert f"the last {HISTORY})" in TEXT
