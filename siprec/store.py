@@ -61,15 +61,22 @@ def redis_errors() -> Iterator[None]:
         raise StoreUnavailable(f"Redis: {error}") from error
 
 
-def connect(url: str, *, timeout_s: float = 5.0, connect_s: float | None = None) -> Client:
+def connect(
+    url: str,
+    *,
+    timeout_s: float = 5.0,
+    connect_s: float | None = None,
+    encoding_errors: str = "strict",
+) -> Client:
     """Open a client without retries.
 
     `timeout_s` limits the wait for each reply, `connect_s` (`timeout_s` when unset) that for
-    a connection.
+    a connection. `encoding_errors` says what becomes of replies that are not UTF-8.
     """
     return redis.Redis.from_url(
         url,
         decode_responses=True,
+        encoding_errors=encoding_errors,
         protocol=2,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s if connect_s is None else connect_s,

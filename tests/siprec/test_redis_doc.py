@@ -79,14 +79,15 @@ def test_every_key_has_a_row() -> None:
         for name, member in getmembers(keys.ShardKeys)
         if isinstance(member, property) and not name.startswith("_")
     ]
-    names += [shard.call("CA…"), shard.reply("ID")]
+    names += [shard.call("CA…"), shard.reply("ID"), shard.request("ID")]
     names += [keys.connectors_key("", "AC…"), keys.turns_key("", "AC…")]
     names += [keys.actions_key("", "NODE"), keys.relatives_key("", "NAME")]
+    names += [keys.commands_key(""), keys.contract_key("")]
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
     names.append(keys.callback_worker_key(""))
-    assert len(names) == 22
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 10
+    assert len(names) == 25
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 12
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 
