@@ -16,7 +16,7 @@ from siprec.model import Alert, Call, Stream, StreamOrder
 from siprec.pipe import Command, Pipe
 from siprec.record import Seal, from_json, to_json
 from siprec.store import Client, append_action, redis_errors
-from siprec.stream_events import StreamEvent, callback_of
+from siprec.stream_events import Callback, StreamEvent, callback_of
 from siprec.vault import Vault
 from siprec.verdict import Verdict
 
@@ -144,7 +144,11 @@ class Save:
         """Append what happened to a stream; also as a callback, when its order wants one."""
         self._tell(event.kind.value, to_json(event))
         if (callback := callback_of(event, order)) is not None:
-            self._add("XADD", self.keys.callbacks, "*", "d", to_json(callback))
+            self.callback(callback)
+
+    def callback(self, callback: Callback) -> None:
+        """Append a callback that is to be sent."""
+        self._add("XADD", self.keys.callbacks, "*", "d", to_json(callback))
 
     def _tell(self, kind: str, text: str) -> None:
         """Append to what everybody may follow."""
