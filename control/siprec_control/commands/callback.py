@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from siprec.callback_store import CallbackStore, GivenUp
 from siprec.store import connect
+from siprec.stream_events import Undelivered
 from siprec_control import output
 from siprec_control.callbacks.urls import shown
 from siprec_control.commands.nouns import Noun, Nouns
@@ -28,7 +30,7 @@ def list_callbacks(arguments: argparse.Namespace) -> int:
     with _open(arguments) as store:
         found = store.given_up()
     if arguments.json:
-        output.print_json([each.undelivered for each in found])
+        output.print_json([_without_secrets(each.undelivered) for each in found])
         return 0
     rows = [
         (
@@ -62,6 +64,10 @@ def resend(arguments: argparse.Namespace) -> int:
     else:
         print(f"queued {count} callback{'' if count == 1 else 's'}")
     return 0
+
+
+def _without_secrets(record: Undelivered) -> Undelivered:
+    return replace(record, callback=replace(record.callback, url=shown(record.callback.url)))
 
 
 @contextmanager
