@@ -84,10 +84,16 @@ class RoutingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisSettings:
-    """`url` unset means an embedded redis-server in the state folder."""
+    """`url` unset means an embedded redis-server in the state folder.
+
+    `proxy_url` and `controller_url` are for those two roles, when Redis knows them as other
+    users; unset they are `url`.
+    """
 
     url: str | None = None
     prefix: str = "siprec:"
+    proxy_url: str | None = None
+    controller_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

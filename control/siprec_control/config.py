@@ -42,7 +42,12 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "controllers": values.whole(1, 64),
     },
     "routing": {"gateway": values.gateway},
-    "redis": {"url": values.redis_url, "prefix": values.key_prefix},
+    "redis": {
+        "url": values.redis_url,
+        "prefix": values.key_prefix,
+        "proxy_url": values.redis_url,
+        "controller_url": values.redis_url,
+    },
     "rtpengine": {
         "ng": values.many(values.ip_port, at_most=MAX_RTPENGINES),
         "interface": values.interface,
@@ -224,6 +229,10 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
         raise wrong(f"tls.{given}", f"needs {missing} beside it")
     if settings.awareness.tone_interval_s and settings.awareness.tone is None:
         raise wrong("awareness.tone_interval_s", "needs tone beside it")
+    if settings.redis.url is None:
+        for name in ("proxy_url", "controller_url"):
+            if getattr(settings.redis, name) is not None:
+                raise wrong(f"redis.{name}", "needs url beside it")
     for edge in settings.edges:
         if edge.media is not None and settings.rtpengine.ng:
             why = "is for the embedded rtpengine; of those in [rtpengine] ng name the interface"

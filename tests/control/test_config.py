@@ -126,6 +126,8 @@ BAD = [
     ("redis.url", '"redis://:pw@/0"', "is not redis://"),
     ("redis.url", '"redis://h:port"', "is not a Redis URL"),
     ("redis.url", '"redis://h/x"', "is not a database number"),
+    ("redis.proxy_url", '"http://127.0.0.1"', "is not redis://"),
+    ("redis.controller_url", '"redis://h/x"', "is not a database number"),
     ("redis.prefix", '"{a}"', "is not up to 64 letters"),
     ("rtpengine.ng", '["127.0.0.1"]', "has no port"),
     ("rtpengine.ng", '["rtp.example:2223"]', "is not an IP address"),
@@ -216,7 +218,12 @@ def test_every_key_has_a_bad_value_in_these_tests() -> None:
         ("[sip]\nlisen = []", "siprec.toml:2: [sip] lisen: unknown key (did you mean listen?)"),
         (
             "[redis]\nhost = 1",
-            "siprec.toml:2: [redis] host: unknown key (known: url, prefix)",
+            "siprec.toml:2: [redis] host: unknown key (known: url, prefix, proxy_url,"
+            " controller_url)",
+        ),
+        (
+            "[redis]\ncontroller_url = 'unix:///s'",
+            "siprec.toml:2: [redis] controller_url: needs url beside it",
         ),
         ("\n[spi]\n", "siprec.toml:2: [spi]: unknown section (did you mean sip?)"),
         ("sip = 3", "siprec.toml:1: [sip]: is not a table"),

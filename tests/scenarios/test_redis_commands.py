@@ -9,6 +9,7 @@ from redis import Redis
 
 from siprec.model import StreamState, Track
 from siprec.orders import BAD_FIELD
+from siprec.redis_acl import RedisUser
 from siprec.verdict import Verdict
 from tests.scenarios.polling import poll
 from tests.scenarios.studio import Studio
@@ -38,8 +39,7 @@ class Operator:
 
 @pytest.fixture
 def operator(studio: Studio) -> Iterator[Operator]:
-    url = studio.stack.runtime.settings.redis.url
-    assert url
+    url = studio.stack.redis_url(RedisUser.OPERATOR)
     with Redis.from_url(url, decode_responses=True) as redis:
         yield Operator(redis)
 
@@ -157,7 +157,8 @@ def test_commands_are_gone_when_they_are_done(studio: Studio, operator: Operator
     sid = call.call().sid
     operator.answer(sid, operator.command(command="start", call=sid, name="gone"))
     poll(lambda: operator.redis.xlen("siprec:commands") == 0)
-    (group,) = operator.redis.xinfo_groups("siprec:commands")
+    with Redis.from_url(studio.stack.redis_url(RedisUser.ADMIN), decode_responses=True) as redis:
+        (group,) = redis.xinfo_groups("siprec:commands")
     assert (group["pending"], group["consumers"]) == (0, 1)
     assert operator.redis.get("siprec:contract") == "1"
     call.hang_up()
