@@ -29,6 +29,7 @@ class Site:
         self.config.write_text(
             f'[sip]\nlisten = ["udp:127.0.0.1:{self.sip}"]\n'
             f'[src]\nlisten = ["udp:127.0.0.1:{self.src}"]\n'
+            f'[control]\nlisten = "127.0.0.1:{free_udp_port("127.0.0.1")}"\n'
             f"[rtpengine]\nport_min = {media}\nport_max = {media + 98}\n"
         )
         # Kamailio refuses this file, so it dies, as with any fatal mistake in it.

@@ -75,6 +75,7 @@ class Stack:
         self.sip_tls_port = self.ports.take() if tls else None
         self.src_tls_port = self.ports.take() if tls else None
         self.gateway_port = self.ports.take() if gateway_port is None else gateway_port
+        self.api_port = self.ports.take()
         self.rtp_min, self.rtp_max = self.ports.take_range(rtp_ports)
         self.config = folder / "siprec.toml"
         self.state = folder / "state"
@@ -104,6 +105,7 @@ class Stack:
             "src": {"listen": self._listen(self.src_port, self.src_tls_port)},
             "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
             "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
+            "control": {"listen": f"127.0.0.1:{self.api_port}"},
         }
         for name, section in settings.items():
             merged = sections.get(name, {}) | dict(section)
