@@ -96,6 +96,16 @@ def accounts_key(prefix: str) -> str:
     return prefix + "accounts"
 
 
+def account_records_key(prefix: str) -> str:
+    """Hash: account sid to account."""
+    return prefix + "accounts:records"
+
+
+def api_keys_key(prefix: str) -> str:
+    """Hash: sid of an API key to that key, of all accounts."""
+    return prefix + "accounts:keys"
+
+
 def turns_key(prefix: str, account_sid: str) -> str:
     """Hash: connector name to the number of its last turn, of one account."""
     return f"{prefix}turns:{account_sid}"

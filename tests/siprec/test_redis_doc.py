@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from siprec import inbox, keys
+from siprec.accounts import Account, ApiKey
 from siprec.connector import Connector, Srs
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.kinship import Relative
@@ -55,7 +56,7 @@ RECORDS = (
         Moment,
     ),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
-    *(inbox.TlsSeen, Number, Alert, Verdict),
+    *(inbox.TlsSeen, Number, Alert, Verdict, Account, ApiKey),
     *(StreamEvent, Callback, Undelivered),
 )
 
@@ -85,9 +86,9 @@ def test_every_key_has_a_row() -> None:
     names += [keys.commands_key(""), keys.contract_key("")]
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
-    names.append(keys.callback_worker_key(""))
-    assert len(names) == 25
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 12
+    names += [keys.callback_worker_key(""), keys.account_records_key(""), keys.api_keys_key("")]
+    assert len(names) == 27
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 14
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 
