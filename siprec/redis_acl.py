@@ -37,6 +37,8 @@ class _Grant:
 # Every client may look whether Redis is there, choose its database, and say who it is.
 _ANY = "ping hello select time client|setname client|id"
 
+_EVERYTHING = "allkeys allchannels +@all"
+
 _TOLD = "{s*}:events {s*}:alerts {s*}:call:* {s*}:live {s*}:ended {s*}:lease health loads contract"
 _LOOK = (
     "get exists type pttl ttl hget hgetall hkeys hvals smembers zrange xrange xrevrange xread xlen"
@@ -82,7 +84,7 @@ _GRANTS: Mapping[RedisUser, _Grant] = {
 def rules(user: RedisUser, prefix: str) -> str:
     """Give the rules of a user, for ACL SETUSER or a line of an ACL file, without a password."""
     if user is RedisUser.ADMIN:
-        return "allkeys allchannels +@all"
+        return _EVERYTHING
     grant = _GRANTS[user]
     keys = [
         f"%{kind}~{prefix}{name}"
@@ -98,8 +100,12 @@ def rules(user: RedisUser, prefix: str) -> str:
 
 
 def acl_lines(prefix: str, passwords: Mapping[RedisUser, str]) -> list[str]:
-    """Give the lines of an ACL file; it holds a SHA-256 of each password and no password."""
-    lines = ["user default reset off"]
+    """Give the lines of an ACL file; it holds a SHA-256 of each password and no password.
+
+    The default user cannot come in, but keeps all rights: Redis 7.0 reads its append-only file
+    with them, and leaves out every transaction and script that it has no right to.
+    """
+    lines = [f"user default reset off {_EVERYTHING}"]
     for user, password in passwords.items():
         digest = hashlib.sha256(password.encode()).hexdigest()
         lines.append(f"user {user} reset on #{digest} {rules(user, prefix)}")

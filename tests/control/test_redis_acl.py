@@ -1,6 +1,7 @@
 """Users of the embedded Redis: each can do what it needs, and nothing else (ACL DRYRUN)."""
 
 import json
+import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,24 @@ def test_redis_starts_with_the_file_for_operators(tmp_path: Path) -> None:
             if user is not U.ADMIN:
                 with Redis.from_url(f"unix://{user}:secret@{socket}") as client:
                     assert client.ping()
+
+
+def test_what_scripts_and_transactions_wrote_is_there_after_a_restart(tmp_path: Path) -> None:
+    embedded = Embedded(tmp_path)
+    for _ in range(2):
+        with Watched(embedded.command()) as server:
+            server.wait_for("ready to accept connections")
+            with embedded.client(U.CONTROL) as client:
+                written = client.hkeys("siprec:numbers")
+                pipe = client.pipeline(transaction=True)
+                pipe.hset("siprec:numbers", "+1", "x").hset("siprec:numbers", "+2", "x").execute()
+                script = "redis.call('HSET', KEYS[1], 3, 3) redis.call('HSET', KEYS[1], 4, 4)"
+                client.eval(script, 1, "siprec:numbers")
+            server.signal(signal.SIGTERM)
+            server.wait_exit()
+    assert set(written) == {"+1", "+2", "3", "4"}
+    assert "NOPERM" not in server.output
+    embedded.state.remove_folders()
 
 
 @pytest.mark.parametrize("role", ["url", "proxy_url", "controller_url"])

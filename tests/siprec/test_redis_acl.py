@@ -34,7 +34,7 @@ def test_redis_takes_the_rules_of_a_user(redis_server: RedisServer, user: RedisU
 
 def test_acl_file_holds_no_password_and_locks_everybody_else_out() -> None:
     default, line = acl_lines("p:", {RedisUser.READER: "secret word"})
-    assert default == "user default reset off"
+    assert default == "user default reset off allkeys allchannels +@all"
     assert line.startswith("user siprec-reader reset on #")
     assert line.endswith(rules(RedisUser.READER, "p:"))
     assert "secret" not in line
