@@ -307,15 +307,31 @@ def _state_of(stream: Stream) -> StreamState:
 
 
 def _silent_since(stream: Stream, state: StreamState) -> bool:
-    """Tell whether the stream is paused; another SRS that takes over changes nothing of that."""
-    return state is S.PAUSED if state in (S.RECORDING, S.PAUSED) else stream.is_silent
+    """Tell whether the stream is paused since it last was, or recorded.
+
+    Another SRS that takes over, or rtpengine being told again, changes nothing of that.
+    """
+    if state is S.PAUSED:
+        return True
+    if state is not S.RECORDING or not stream.is_silent:
+        return stream.is_silent
+    labels = _labels(stream)
+    return all(leg.is_gating or labels <= set(leg.gated) for leg in _fed(stream))
 
 
 def _is_silent(stream: Stream) -> bool:
     """Tell whether rtpengine has agreed to send nothing to any SRS."""
-    labels = {side.label for side in stream.order.track.sides}
-    fed = [leg for leg in stream.legs if leg.answer and not leg.fork_done]
-    return all(labels <= set(leg.gated) and not leg.is_gating for leg in fed)
+    labels = _labels(stream)
+    return all(labels <= set(leg.gated) and not leg.is_gating for leg in _fed(stream))
+
+
+def _labels(stream: Stream) -> set[str]:
+    return {side.label for side in stream.order.track.sides}
+
+
+def _fed(stream: Stream) -> list[Leg]:
+    """Give the legs that rtpengine has an answer of."""
+    return [leg for leg in stream.legs if leg.answer and not leg.fork_done]
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:

@@ -165,6 +165,7 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
         for role in (Role.SRC, Role.PROXY)
     ]
     above += tls_programs(plan, layout)
+    above.append(callback_program(plan, layout))
     return below, above
 
 

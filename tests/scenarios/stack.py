@@ -44,6 +44,7 @@ _ROLES = {
     "redis": "redis-server ",
     "rtpengine": "rtpengine ",
     "tls-watch": "siprec_control.tls_watch ",
+    "callbacks": "siprec_control.callbacks ",
 }
 
 

@@ -17,7 +17,7 @@ from siprec.stream_events import (
     timestamp,
 )
 from siprec.verdict import Verdict
-from tests.siprec.pauses import GATE_SET, PAUSE, PAUSE_CALLER, RESUME, agree, asked, paused
+from tests.siprec.pauses import GATE_SET, PAUSE, PAUSE_CALLER, RESUME, agree, asked, leg_of, paused
 from tests.siprec.recorders import SHARD, answer, choose_default, make_call, make_recorder, start
 from tests.siprec.streams import (
     ACCOUNT_SID,
@@ -107,9 +107,19 @@ def test_paused_and_resumed_are_said_when_nothing_is_sent_and_when_it_is_again()
     assert kinds(asking, silent) == ["siprec-paused"]
     resuming = follow(paused(), [RESUME], LATER_MS).stream
     assert kinds(silent, resuming) == []
-    resumed = follow(resuming, [agree(resuming)], LATER_MS).stream
-    assert resumed.state is S.RECORDING
-    assert kinds(resuming, resumed) == ["siprec-resumed"]
+    opening = follow(resuming, [agree(resuming)], LATER_MS).stream
+    assert (opening.state, leg_of(opening).is_gating) == (S.RECORDING, True)
+    assert kinds(resuming, opening) == []
+    resumed = follow(opening, [GATE_SET], LATER_MS).stream
+    assert kinds(opening, resumed) == ["siprec-resumed"]
+
+
+def test_gate_that_rtpengine_is_told_of_again_is_no_event() -> None:
+    silent = asked().stream
+    again = follow(silent, [agree(silent)], LATER_MS).stream
+    assert (again.state, leg_of(again).is_gating) == (S.RECORDING, True)
+    assert kinds(silent, again) == []
+    assert kinds(again, follow(again, [GATE_SET], LATER_MS).stream) == []
 
 
 def test_pause_of_one_voice_is_none_of_the_stream() -> None:

@@ -1,0 +1,312 @@
+"""The callback worker over a real Redis and real web servers."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from siprec.callback_store import GROUP, CallbackStore
+from siprec.inbox import CallbackFailed, from_fields
+from siprec.keys import ShardKeys, callback_worker_key
+from siprec.model import CallbackMethod
+from siprec.shard_store import ShardStore
+from siprec.store import Client, connect
+from siprec.stream_events import Callback, SiprecEvent
+from siprec_control.callbacks.delivery import Outcome
+from siprec_control.callbacks.worker import Worker
+from tests.control.callbacks.receiver import Receiver, Request
+from tests.control.callbacks.sending import TOKEN, delivery
+from tests.control.processes import RedisServer
+from tests.scenarios.polling import poll
+from tests.siprec.callbacks import callback, save
+
+pytestmark = pytest.mark.daemon
+
+SHARD = 0x2A
+WAIT_S = 30.0
+NAMES = itertools.count()
+PREFIX = "t:"
+
+Send = Callable[[Callback], Outcome]
+
+
+@pytest.fixture
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def client(redis: RedisServer) -> Iterator[Client]:
+    connection = connect(redis.url)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def shards(client: Client) -> ShardStore:
+    return ShardStore(client, PREFIX, "controller")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+@contextmanager
+def working(client: Client, send: Send | None = None) -> Iterator[list[str]]:
+    """Run a worker; give what it says."""
+    said: list[str] = []
+    stop = threading.Event()
+    send = send or delivery().send
+    worker = Worker(CallbackStore(client, PREFIX), send, f"w{next(NAMES)}", said.append)
+    thread = threading.Thread(target=worker.run, args=(stop,))
+    thread.start()
+    try:
+        yield said
+    finally:
+        stop.set()
+        thread.join(WAIT_S)
+        assert not thread.is_alive()
+
+
+def is_settled(client: Client, shard: int = SHARD) -> bool:
+    """Tell whether nothing of a shard is left to send, or to settle."""
+    key = ShardKeys(PREFIX, shard).callbacks
+    return bool(client.xlen(key) == 0 and client.xpending(key, GROUP)["pending"] == 0)
+
+
+def wait_settled(client: Client) -> None:
+    poll(lambda: is_settled(client), WAIT_S, why=lambda: "callbacks are not settled")
+
+
+@pytest.mark.parametrize("method", list(CallbackMethod))
+def test_callback_is_sent_signed_with_its_token_and_settled(
+    client: Client, shards: ShardStore, receiver: Receiver, method: CallbackMethod
+) -> None:
+    made = callback(receiver.url("/status?a=b"), method=method)
+    with working(client):
+        save(shards, SHARD, made)
+        (request,) = receiver.wait_for(1)
+        wait_settled(client)
+    query = {"a": "b"} if method is CallbackMethod.GET else {}
+    assert (request.method, request.fields) == (method.value, query | made.event.fields)
+    assert request.token == made.event.token
+    assert request.is_signed_with(TOKEN)
+    assert not request.is_signed_with("another")
+
+
+def test_callbacks_of_a_stream_arrive_in_order_through_failures(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    kinds = list(SiprecEvent)
+    made = [callback(receiver.url(fragment="rc=0"), kind=kind) for kind in kinds]
+    answers = itertools.cycle([500, 200])
+    receiver.answer = lambda request: next(answers)
+    with working(client):
+        save(shards, SHARD, *made)
+        requests = receiver.wait_for(2 * len(kinds))
+        wait_settled(client)
+    assert [request.event for request in requests] == [kind for kind in kinds for _ in range(2)]
+    # The same event has the same token each time.
+    assert [request.token for request in requests] == [
+        each.event.token for each in made for _ in range(2)
+    ]
+
+
+def test_deaf_receiver_delays_nobody_else_and_gets_all_when_it_hears_again(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    with Receiver() as deaf:
+        deaf.answer = deaf.hang
+        url = deaf.url(fragment="rt=300&tt=300&rc=0")
+        waiting = [callback(url, stream_sid=f"SR{count}") for count in range(40)]
+        quick = [callback(receiver.url(), stream_sid=f"SRq{count}") for count in range(40)]
+        with working(client):
+            save(shards, SHARD, *waiting)
+            deaf.wait_for(1)
+            save(shards, SHARD, *quick)
+            receiver.wait_for(40)
+            assert len({request.token for request in deaf.requests}) < 40
+            deaf.release()
+            tokens = {each.event.token for each in waiting}
+            poll(
+                lambda: {request.token for request in list(deaf.requests)} == tokens,
+                WAIT_S,
+                why=lambda: f"{len(deaf.requests)} requests",
+            )
+            wait_settled(client)
+
+
+def test_receiver_that_is_not_there_yet_gets_its_callbacks_later(
+    client: Client, shards: ShardStore
+) -> None:
+    with Receiver() as gone:
+        port = gone.port
+    made = callback(f"http://127.0.0.1:{port}/", stream_sid="SR1")
+    with working(client) as said:
+        save(shards, SHARD, made)
+        poll(lambda: bool(said), WAIT_S, why=lambda: "nobody said that it failed")
+        with Receiver(port) as back:
+            (request, *_) = back.wait_for(1)
+            assert request.token == made.event.token
+            wait_settled(client)
+    assert said[0].startswith("WARNING: siprec-started to POST http://127.0.0.1:")
+
+
+def test_refused_callback_is_given_up_with_an_alert_and_may_be_sent_again(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    receiver.answer = lambda request: 404
+    made = callback(receiver.url("/gone?secret=1"))
+    after = callback(receiver.url("/gone"), kind=SiprecEvent.STOPPED)
+    store = CallbackStore(client, PREFIX)
+    keys = ShardKeys(PREFIX, SHARD)
+    with working(client):
+        save(shards, SHARD, made, after)
+        poll(lambda: len(store.given_up()) == 2, WAIT_S, why=lambda: "not given up")
+        wait_settled(client)
+        first, second = (from_fields(fields) for _, fields in client.xrange(keys.inbox))
+        assert isinstance(first, CallbackFailed)
+        assert isinstance(second, CallbackFailed)
+        assert (first.code, second.code) == (15003, 15003)
+        place = f"POST http://127.0.0.1:{receiver.port}/gone"
+        assert first.text == f"siprec-started to {place}: the answer was 404"
+        receiver.answer = lambda request: 200
+        before = len(receiver.requests)
+        assert all(store.send_again(each) for each in store.given_up())
+        requests = receiver.wait_for(before + 2)
+        wait_settled(client)
+    assert {request.token for request in requests[before:]} == {
+        made.event.token,
+        after.event.token,
+    }
+
+
+def test_what_a_dead_worker_had_is_sent_by_the_next_one_in_order(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    made = [callback(receiver.url(), kind=kind) for kind in SiprecEvent]
+    save(shards, SHARD, *made)
+    dead = CallbackStore(client, PREFIX)
+    dead.make_groups()
+    assert len(dead.read(10)) == len(made)
+    with working(client):
+        requests = receiver.wait_for(len(made))
+        wait_settled(client)
+    assert [request.token for request in requests] == [each.event.token for each in made]
+
+
+def test_second_worker_waits_until_the_first_one_leaves(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    with working(client):
+        save(shards, SHARD, callback(receiver.url()))
+        receiver.wait_for(1)
+        owner = client.get(callback_worker_key(PREFIX))
+        with working(client):
+            save(shards, SHARD, callback(receiver.url()))
+            receiver.wait_for(2)
+            assert client.get(callback_worker_key(PREFIX)) == owner
+    with working(client):
+        save(shards, SHARD, callback(receiver.url()))
+        receiver.wait_for(3)
+        wait_settled(client)
+
+
+def test_worker_that_is_superseded_stops_sending_and_waits(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    with working(client) as said:
+        save(shards, SHARD, callback(receiver.url()))
+        receiver.wait_for(1)
+        client.set(callback_worker_key(PREFIX), "another")
+        poll(lambda: bool(said), WAIT_S, why=lambda: "nobody noticed")
+        assert said == ["another process sends callbacks now"]
+        save(shards, SHARD, callback(receiver.url()))
+        client.delete(callback_worker_key(PREFIX))
+        receiver.wait_for(2)
+        wait_settled(client)
+
+
+def test_redis_that_forgets_all_and_what_cannot_be_read_stop_nothing(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    with working(client) as said:
+        save(shards, SHARD, callback(receiver.url()))
+        receiver.wait_for(1)
+        client.flushall()
+        client.xadd(ShardKeys(PREFIX, SHARD).callbacks, {"d": "{"})
+        save(shards, SHARD, callback(receiver.url()))
+        receiver.wait_for(2)
+        wait_settled(client)
+    assert f"ERROR: a callback of shard {SHARD} cannot be read, and is gone" in said
+
+
+def test_worker_waits_for_a_redis_that_is_away() -> None:
+    with connect("redis://127.0.0.1:1", timeout_s=0.2) as away, working(away) as said:
+        poll(lambda: bool(said), WAIT_S, why=lambda: "nothing was said")
+    assert said[0].startswith("WARNING: callbacks wait: Redis: ")
+    assert len(said) == 1
+
+
+def test_defect_holds_up_the_receiver_and_is_said(client: Client, shards: ShardStore) -> None:
+    def broken(made: Callback) -> Outcome:
+        raise LookupError("secret")
+
+    with working(client, broken) as said:
+        save(shards, SHARD, callback())
+        poll(lambda: bool(said), WAIT_S, why=lambda: "nothing was said")
+    assert said == ["WARNING: a defect of ours: LookupError; it is tried again for a day"]
+
+
+def test_url_that_may_not_be_reached_is_given_up_at_once(
+    client: Client, shards: ShardStore
+) -> None:
+    store = CallbackStore(client, PREFIX)
+    with working(client):
+        save(shards, SHARD, callback("http://10.0.0.1/status"))
+        poll(lambda: bool(store.given_up()), WAIT_S, why=lambda: "not given up")
+    (given_up,) = store.given_up()
+    assert given_up.undelivered.code == 11200
+    assert "10.0.0.1" in given_up.undelivered.text
+
+
+def test_account_without_a_token_gets_nothing(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    store = CallbackStore(client, PREFIX)
+    with working(client):
+        save(shards, SHARD, callback(receiver.url(), account_sid="AC" + "9" * 32))
+        poll(lambda: bool(store.given_up()), WAIT_S, why=lambda: "not given up")
+    assert receiver.requests == []
+    assert "no such account" in store.given_up()[0].undelivered.text
+
+
+def requests_by_path(requests: list[Request]) -> dict[str, list[str]]:
+    """Sort events by the path they came to."""
+    found: dict[str, list[str]] = {}
+    for request in requests:
+        found.setdefault(request.path, []).append(request.event)
+    return found
+
+
+def test_many_streams_keep_their_order_each(
+    client: Client, shards: ShardStore, receiver: Receiver
+) -> None:
+    kinds = [SiprecEvent.STARTED, SiprecEvent.PAUSED, SiprecEvent.RESUMED, SiprecEvent.STOPPED]
+    made = [
+        callback(receiver.url(f"/{stream}"), kind=kind, stream_sid=f"SR{stream}")
+        for kind in kinds
+        for stream in range(30)
+    ]
+    with working(client):
+        save(shards, SHARD, *made)
+        requests = receiver.wait_for(len(made))
+        wait_settled(client)
+    events = [kind.value for kind in kinds]
+    assert requests_by_path(requests) == {f"/{stream}": events for stream in range(30)}
