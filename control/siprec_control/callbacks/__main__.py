@@ -16,7 +16,8 @@ from pathlib import Path
 from siprec.callback_store import CallbackStore
 from siprec.record import from_json
 from siprec.settings import Runtime
-from siprec.store import connect
+from siprec.store import Store, connect
+from siprec.vault import Vault
 from siprec_control.callbacks.delivery import Delivery
 from siprec_control.callbacks.worker import Worker
 from siprec_control.runtime import Account, resolve_account
@@ -28,13 +29,19 @@ REDIS_S = 5.0
 
 
 def work(runtime: Runtime, account: Account, stop: threading.Event) -> None:
-    """Send callbacks of that account until told to stop."""
+    """Send callbacks until told to stop. `account` is the default one, whose token is in a file."""
     settings = runtime.settings
     url, prefix = settings.redis.url or "", settings.redis.prefix
     allow = tuple(ip_network(text) for text in settings.control.allow_private_urls)
     name = f"{runtime.node}/{os.getpid()}/{secrets.token_hex(4)}"
-    token_of = {account.sid: account.token}.get
-    with connect(url, timeout_s=REDIS_S) as client:
+    with (
+        connect(url, timeout_s=REDIS_S) as client,
+        Store.connect(url, prefix, Vault.from_runtime(runtime), timeout_s=REDIS_S) as store,
+    ):
+
+        def token_of(sid: str) -> str | None:
+            return account.token if sid == account.sid else store.account_token(sid)
+
         delivery = Delivery(Fetcher(Guard(allow=allow)), token_of)
         Worker(CallbackStore(client, prefix), delivery.send, name, _say).run(stop)
 

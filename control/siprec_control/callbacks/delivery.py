@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from siprec.model import CallbackMethod
+from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec.stream_events import Callback
-from siprec.vault import VaultError
 from siprec_control.callbacks.queues import Fault
 from siprec_control.callbacks.urls import shown, with_query, without_login
 from siprec_web.errors import FetchError, FetchRefused, UrlError
@@ -48,7 +48,7 @@ class Delivery:
         event = callback.event
         try:
             token = self._token_of(event.account_sid)
-        except (StoreUnavailable, VaultError) as error:
+        except (StoreUnavailable, RecordError) as error:
             return _failed(callback, f"the account's token cannot be read: {error}")
         if token is None:
             return _failed(callback, "there is no such account any more", is_final=True)

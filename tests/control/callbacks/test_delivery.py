@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from siprec.model import CallbackMethod
+from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec_control.callbacks.delivery import Delivery, Outcome
 from siprec_control.callbacks.queues import Fault
@@ -82,13 +83,13 @@ def test_login_is_basic_authentication_and_stands_neither_in_the_signed_url_nor_
     receiver: Receiver,
 ) -> None:
     receiver.answer = lambda request: 403
-    url = receiver.url().replace("//", "//ann:s%2Fecret@")
+    url = receiver.url().replace("//", "//ann:s%2Fhush@")
     outcome = delivery().send(callback(url))
     (request,) = receiver.requests
-    login = base64.b64encode(b"ann:s/ecret").decode()
+    login = base64.b64encode(b"ann:s/hush").decode()
     assert request.headers["authorization"] == f"Basic {login}"
     assert request.is_signed_with(TOKEN)
-    assert "ecret" not in fault_of(outcome).text
+    assert "hush" not in fault_of(outcome).text
 
 
 @pytest.mark.parametrize("url", ["https://", "ftp://a.example/", "https://a.example/#rc=9"])
@@ -110,11 +111,14 @@ def test_account_that_is_gone_is_final(receiver: Receiver) -> None:
     assert receiver.requests == []
 
 
-def test_token_that_cannot_be_read_now_is_tried_again(receiver: Receiver) -> None:
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("Redis: away"), RecordError("token", "its key is missing")]
+)
+def test_token_that_cannot_be_read_now_is_tried_again(receiver: Receiver, error: Exception) -> None:
     def away(sid: str) -> str | None:
-        raise StoreUnavailable("Redis: away")
+        raise error
 
     outcome = Delivery(Fetcher(Guard(allow=(LOOPBACK,))), away).send(callback(receiver.url()))
-    assert "the account's token cannot be read: Redis: away" in fault_of(outcome).text
+    assert f"the account's token cannot be read: {error}" in fault_of(outcome).text
     assert (outcome.is_final, outcome.is_deaf) == (False, False)
     assert receiver.requests == []

@@ -11,9 +11,11 @@ from siprec.callback_store import GROUP, CallbackStore
 from siprec.inbox import CallbackFailed, from_fields
 from siprec.keys import ShardKeys, callback_worker_key
 from siprec.model import CallbackMethod
+from siprec.record import to_json
 from siprec.shard_store import ShardStore
 from siprec.store import Client, connect
 from siprec.stream_events import Callback, SiprecEvent
+from siprec_control.callbacks import queues, worker
 from siprec_control.callbacks.delivery import Outcome
 from siprec_control.callbacks.worker import Worker
 from tests.control.callbacks.receiver import Receiver, Request
@@ -63,8 +65,8 @@ def working(client: Client, send: Send | None = None) -> Iterator[list[str]]:
     said: list[str] = []
     stop = threading.Event()
     send = send or delivery().send
-    worker = Worker(CallbackStore(client, PREFIX), send, f"w{next(NAMES)}", said.append)
-    thread = threading.Thread(target=worker.run, args=(stop,))
+    made = Worker(CallbackStore(client, PREFIX), send, f"w{next(NAMES)}", said.append)
+    thread = threading.Thread(target=made.run, args=(stop,))
     thread.start()
     try:
         yield said
@@ -274,6 +276,41 @@ def test_url_that_may_not_be_reached_is_given_up_at_once(
     (given_up,) = store.given_up()
     assert given_up.undelivered.code == 11200
     assert "10.0.0.1" in given_up.undelivered.text
+
+
+def test_what_failed_for_a_day_is_given_up_with_the_last_fault(
+    client: Client, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "EXPIRE_S", 0.1)
+    receiver.answer = lambda request: 500
+    store, keys = CallbackStore(client, PREFIX), ShardKeys(PREFIX, SHARD)
+    # The id says since when it waits: since 1970.
+    client.xadd(keys.callbacks, {"d": to_json(callback(receiver.url()))}, id="1-1")
+    with working(client):
+        poll(lambda: bool(store.given_up()), WAIT_S, why=lambda: "not given up")
+        wait_settled(client)
+    (given_up,) = store.given_up()
+    assert given_up.undelivered.code == 15003
+    assert given_up.undelivered.text.endswith("the answer was 500")
+
+
+def test_what_is_too_much_for_a_receiver_is_given_up(
+    client: Client, shards: ShardStore, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "PER_RECEIVER", 2)
+    receiver.answer = receiver.hang
+    store = CallbackStore(client, PREFIX)
+    made = [callback(receiver.url(), stream_sid=f"SR{count}") for count in range(3)]
+    with working(client):
+        save(shards, SHARD, *made)
+        poll(lambda: bool(store.given_up()), WAIT_S, why=lambda: "not given up")
+        receiver.release()
+        wait_settled(client)
+    (given_up,) = store.given_up()
+    assert given_up.undelivered.callback == made[2]
+    assert {request.token for request in receiver.requests} == {
+        each.event.token for each in made[:2]
+    }
 
 
 def test_account_without_a_token_gets_nothing(
