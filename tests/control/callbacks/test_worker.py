@@ -1,89 +1,25 @@
 """The callback worker over a real Redis and real web servers."""
 
 import itertools
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from siprec.callback_store import GROUP, CallbackStore
+from siprec.callback_store import CallbackStore
 from siprec.inbox import CallbackFailed, from_fields
-from siprec.keys import ShardKeys, callback_worker_key
+from siprec.keys import ShardKeys
 from siprec.model import CallbackMethod
 from siprec.record import to_json
 from siprec.shard_store import ShardStore
-from siprec.store import Client, connect
-from siprec.stream_events import Callback, SiprecEvent
+from siprec.store import Client
+from siprec.stream_events import SiprecEvent
 from siprec_control.callbacks import queues, worker
-from siprec_control.callbacks.delivery import Outcome
-from siprec_control.callbacks.worker import Worker
 from tests.control.callbacks.receiver import Receiver, Request
-from tests.control.callbacks.sending import TOKEN, delivery
-from tests.control.processes import RedisServer
+from tests.control.callbacks.sending import TOKEN
+from tests.control.callbacks.working import PREFIX, SHARD, WAIT_S, wait_settled, working
 from tests.scenarios.polling import poll
 from tests.siprec.callbacks import callback, save
 
 pytestmark = pytest.mark.daemon
-
-SHARD = 0x2A
-WAIT_S = 30.0
-NAMES = itertools.count()
-PREFIX = "t:"
-
-Send = Callable[[Callback], Outcome]
-
-
-@pytest.fixture
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def client(redis: RedisServer) -> Iterator[Client]:
-    connection = connect(redis.url)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def shards(client: Client) -> ShardStore:
-    return ShardStore(client, PREFIX, "controller")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as started:
-        yield started
-
-
-@contextmanager
-def working(client: Client, send: Send | None = None) -> Iterator[list[str]]:
-    """Run a worker; give what it says."""
-    said: list[str] = []
-    stop = threading.Event()
-    send = send or delivery().send
-    made = Worker(CallbackStore(client, PREFIX), send, f"w{next(NAMES)}", said.append)
-    thread = threading.Thread(target=made.run, args=(stop,))
-    thread.start()
-    try:
-        yield said
-    finally:
-        stop.set()
-        thread.join(WAIT_S)
-        assert not thread.is_alive()
-
-
-def is_settled(client: Client, shard: int = SHARD) -> bool:
-    """Tell whether nothing of a shard is left to send, or to settle."""
-    key = ShardKeys(PREFIX, shard).callbacks
-    return bool(client.xlen(key) == 0 and client.xpending(key, GROUP)["pending"] == 0)
-
-
-def wait_settled(client: Client) -> None:
-    poll(lambda: is_settled(client), WAIT_S, why=lambda: "callbacks are not settled")
 
 
 @pytest.mark.parametrize("method", list(CallbackMethod))
@@ -187,83 +123,6 @@ def test_refused_callback_is_given_up_with_an_alert_and_may_be_sent_again(
         made.event.token,
         after.event.token,
     }
-
-
-def test_what_a_dead_worker_had_is_sent_by_the_next_one_in_order(
-    client: Client, shards: ShardStore, receiver: Receiver
-) -> None:
-    made = [callback(receiver.url(), kind=kind) for kind in SiprecEvent]
-    save(shards, SHARD, *made)
-    dead = CallbackStore(client, PREFIX)
-    dead.make_groups()
-    assert len(dead.read(10)) == len(made)
-    with working(client):
-        requests = receiver.wait_for(len(made))
-        wait_settled(client)
-    assert [request.token for request in requests] == [each.event.token for each in made]
-
-
-def test_second_worker_waits_until_the_first_one_leaves(
-    client: Client, shards: ShardStore, receiver: Receiver
-) -> None:
-    with working(client):
-        save(shards, SHARD, callback(receiver.url()))
-        receiver.wait_for(1)
-        owner = client.get(callback_worker_key(PREFIX))
-        with working(client):
-            save(shards, SHARD, callback(receiver.url()))
-            receiver.wait_for(2)
-            assert client.get(callback_worker_key(PREFIX)) == owner
-    with working(client):
-        save(shards, SHARD, callback(receiver.url()))
-        receiver.wait_for(3)
-        wait_settled(client)
-
-
-def test_worker_that_is_superseded_stops_sending_and_waits(
-    client: Client, shards: ShardStore, receiver: Receiver
-) -> None:
-    with working(client) as said:
-        save(shards, SHARD, callback(receiver.url()))
-        receiver.wait_for(1)
-        client.set(callback_worker_key(PREFIX), "another")
-        poll(lambda: bool(said), WAIT_S, why=lambda: "nobody noticed")
-        assert said == ["another process sends callbacks now"]
-        save(shards, SHARD, callback(receiver.url()))
-        client.delete(callback_worker_key(PREFIX))
-        receiver.wait_for(2)
-        wait_settled(client)
-
-
-def test_redis_that_forgets_all_and_what_cannot_be_read_stop_nothing(
-    client: Client, shards: ShardStore, receiver: Receiver
-) -> None:
-    with working(client) as said:
-        save(shards, SHARD, callback(receiver.url()))
-        receiver.wait_for(1)
-        client.flushall()
-        client.xadd(ShardKeys(PREFIX, SHARD).callbacks, {"d": "{"})
-        save(shards, SHARD, callback(receiver.url()))
-        receiver.wait_for(2)
-        wait_settled(client)
-    assert f"ERROR: a callback of shard {SHARD} cannot be read, and is gone" in said
-
-
-def test_worker_waits_for_a_redis_that_is_away() -> None:
-    with connect("redis://127.0.0.1:1", timeout_s=0.2) as away, working(away) as said:
-        poll(lambda: bool(said), WAIT_S, why=lambda: "nothing was said")
-    assert said[0].startswith("WARNING: callbacks wait: Redis: ")
-    assert len(said) == 1
-
-
-def test_defect_holds_up_the_receiver_and_is_said(client: Client, shards: ShardStore) -> None:
-    def broken(made: Callback) -> Outcome:
-        raise LookupError("secret")
-
-    with working(client, broken) as said:
-        save(shards, SHARD, callback())
-        poll(lambda: bool(said), WAIT_S, why=lambda: "nothing was said")
-    assert said == ["WARNING: a defect of ours: LookupError; it is tried again for a day"]
 
 
 def test_url_that_may_not_be_reached_is_given_up_at_once(
