@@ -234,8 +234,7 @@ class Controller:
             case CallAnswered() | CallRinging():
                 self._recorder.apply(shard, self._kin.joined(entry), self._choose, now_ms())
             case _:
-                named = self._commands.named(entry)
-                self._recorder.apply(shard, named, self._choose, now_ms())
+                self._recorder.apply(shard, self._commands.named(entry), self._choose, now_ms())
 
     # Time
 
@@ -266,14 +265,10 @@ class Controller:
         self._resolver.deliver()
         self._forks.tick()
         self._recorder.pass_time(now_ms())
-        self._audit.care()
         self._pools.care(now_ms())
-        self._deaths.care()
-        self._doors.care()
-        self._probes.care()
-        self._tls.care()
-        self._tones.care()
-        self._watch.care()
+        connections = (self._doors, self._probes, self._tls, self._tones)
+        for each in (self._audit, self._deaths, *connections, self._watch):
+            each.care()
         self._commands.care(self._leases)
         now = monotonic_s()
         if now >= self._leases.due_s:
