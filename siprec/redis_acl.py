@@ -46,7 +46,8 @@ _LOOK = (
 
 _GRANTS: Mapping[RedisUser, _Grant] = {
     RedisUser.PROXY: _Grant(
-        read="numbers connectors:* health {s*}:call:* actions:*",
+        # Tokens of accounts sign what it asks of the URLs of numbers.
+        read="numbers connectors:* accounts:records health {s*}:call:* actions:*",
         write="{s*}:inbox",
         # What a controller that is gone said of its load is removed by whoever sees it.
         both="loads",
