@@ -166,6 +166,7 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
     ]
     above += tls_programs(plan, layout)
     above.append(callback_program(plan, layout))
+    above.append(api_program(plan, layout))
     return below, above
 
 
@@ -190,6 +191,13 @@ def callback_program(plan: Plan, layout: Layout) -> Program:
     python = str(layout.venv / "bin" / "python")
     command = [python, "-m", "siprec_control.callbacks", str(plan.state.runtime)]
     return Program(name="callbacks", command=command, may_die=True)
+
+
+def api_program(plan: Plan, layout: Layout) -> Program:
+    """Give the program that answers programs over HTTP."""
+    python = str(layout.venv / "bin" / "python")
+    command = [python, "-m", "siprec_control.rest", str(plan.state.runtime)]
+    return Program(name="api", command=command, may_die=True)
 
 
 def kamailio_environment(plan: Plan, layout: Layout) -> dict[str, str | None]:

@@ -142,7 +142,7 @@ def test_only_what_is_embedded_is_started(state: StateFolder) -> None:
     below, above = programs(resolve(Settings(), state), LAYOUT)
     assert [program.name for program in below] == ["redis", "rtpengine"]
     assert [program.name for program in above][:2] == ["src", "proxy"]
-    may_die = ["tls-src", "tls-watch", "callbacks"]
+    may_die = ["tls-src", "tls-watch", "callbacks", "api"]
     assert [program.name for program in above if program.may_die] == may_die
     below, _ = programs(resolve(SETTINGS, state), LAYOUT)
     assert [program.name for program in below] == ["redis"]

@@ -45,6 +45,7 @@ _ROLES = {
     "rtpengine": "rtpengine ",
     "tls-watch": "siprec_control.tls_watch ",
     "callbacks": "siprec_control.callbacks ",
+    "api": "siprec_control.rest ",
 }
 
 
