@@ -3,7 +3,7 @@
 BIN = .venv/bin
 PYTEST = $(BIN)/pytest
 # Only folders that hold Python: mypy refuses others.
-CODE = siprec kemi rtpengine control srs tests $(if $(wildcard bench/*.py),bench)
+CODE = siprec kemi rtpengine web control srs tests $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format docs bench

@@ -52,6 +52,7 @@ class Stack:
         self._config.write_text(
             f'[sip]\nlisten = ["udp:{HOST}:{self.proxy_port}"]\n'
             f'[src]\nlisten = ["udp:{HOST}:{self.src_port}", "tcp:{HOST}:{self.src_port}"]\n'
+            f'[control]\nlisten = "{HOST}:{free_port()}"\n'
             f"[rtpengine]\nport_min = {RTP_PORTS[0]}\nport_max = {RTP_PORTS[1]}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None

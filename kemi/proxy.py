@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from siprec.redis_acl import RedisUser
 from siprec_kemi import ksr
 from siprec_kemi.proxy.actions import serve_actions
 from siprec_kemi.proxy.awareness import Awareness
@@ -23,7 +24,7 @@ class Proxy:
     """The handler object. Made before Kamailio forks; connections open in each worker."""
 
     def __init__(self) -> None:
-        self._runtime = load_runtime()
+        self._runtime = load_runtime(RedisUser.PROXY)
         self._outbox = Outbox()
         self._breaker = Breaker()
 

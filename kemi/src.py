@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from siprec.redis_acl import RedisUser
 from siprec_kemi import ksr
 from siprec_kemi.runtime import load_runtime, settle_memory
 from siprec_kemi.src.controller import Controller
@@ -14,7 +15,7 @@ class Src:
     """The handler object. Made before Kamailio forks; connections open in each process."""
 
     def __init__(self) -> None:
-        self._runtime = load_runtime()
+        self._runtime = load_runtime(RedisUser.CONTROLLER)
         self._owners = Owners()
         self._sender = Sender()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
+from siprec.inbox import CallbackFailed
 from siprec.model import Alert, AlertLevel, Call, Stream
 
 
@@ -20,6 +21,16 @@ class About:
     def call(cls, call: Call, connector_name: str | None = None) -> Self:
         """Concern a call, and perhaps a connector that it names."""
         return cls(account_sid=call.account_sid, call_sid=call.sid, connector_name=connector_name)
+
+    @classmethod
+    def callback(cls, failed: CallbackFailed) -> Self:
+        """Concern a status callback that was given up."""
+        return cls(
+            account_sid=failed.account_sid,
+            call_sid=failed.call_sid,
+            stream_sid=failed.stream_sid or None,
+            connector_name=failed.connector_name or None,
+        )
 
     @classmethod
     def stream(cls, stream: Stream) -> Self:

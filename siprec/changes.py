@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import Alert, Call, Stream
+from siprec.model import Alert, Call, Stream, StreamOrder
 from siprec.sids import shard_of_sid
 from siprec.step import RUNNING
+from siprec.stream_events import StreamEvent, refusal_event, stream_events
 from siprec.verdict import Verdict
 
 
@@ -56,6 +57,22 @@ class Changes:
     orphans: list[Call] = field(default_factory=list)
     to_end: list[tuple[Call, str]] = field(default_factory=list)
     transitions: list[tuple[Stream, e.Event | None, Stream]] = field(default_factory=list)
+    happened: list[tuple[int, StreamEvent, StreamOrder]] = field(default_factory=list)
+
+    def moved(
+        self, file: CallFile, before: Stream, event: e.Event | None, after: Stream, now_ms: int
+    ) -> None:
+        """Note that a stream of a call moved, or (`event` None) began; and what that amounts to."""
+        self.transitions.append((before, event, after))
+        known = None if event is None else before
+        for found in stream_events(file.call, known, after, now_ms):
+            self.happened.append((file.shard, found, after.order))
+
+    def refused(self, file: CallFile, order: StreamOrder, verdict: Verdict, now_ms: int) -> None:
+        """Note that a stream of a document could not begin: nobody waits for that verdict."""
+        code, text, count = verdict.code or 0, verdict.text, len(self.happened)
+        event = refusal_event(file.call, order, code, text, now_ms, count)
+        self.happened.append((file.shard, event, order))
 
     def drop(self, shard: int) -> None:
         """Forget what changed in a shard that is no longer ours: what is saved is so."""
@@ -66,4 +83,5 @@ class Changes:
         self.verdicts = [verdict for verdict in self.verdicts if verdict[0] != shard]
         self.commands = [order for order in self.commands if order.file.shard != shard]
         self.orphans = [call for call in self.orphans if shard_of_sid(call.sid) != shard]
+        self.happened = [each for each in self.happened if each[0] != shard]
         self.to_end = [each for each in self.to_end if shard_of_sid(each[0].sid) != shard]

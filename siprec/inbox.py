@@ -108,20 +108,44 @@ class StartOrdered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopOrdered:
-    """Somebody asks to stop a stream; the verdict goes to `request_id`."""
+    """Somebody asks to stop a stream; the verdict goes to `request_id`.
+
+    With `stream_sid` "" it is the stream `name` of the call `call_sid`.
+    """
 
     request_id: str
     stream_sid: str
+    call_sid: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseOrdered:
-    """Somebody asks to pause a stream, or with `is_resumed` to go on; `track` says whose voice."""
+    """Somebody asks to pause a stream, or with `is_resumed` to go on; `track` says whose voice.
+
+    With `stream_sid` "" it is the stream `name` of the call `call_sid`.
+    """
 
     request_id: str
     stream_sid: str
     track: Track = Track.BOTH
     is_resumed: bool = False
+    call_sid: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRefused:
+    """An operator's command could not be understood; alert and verdict say so.
+
+    `call_sid` and `stream_sid` are what it named, as far as that could be read.
+    """
+
+    request_id: str
+    code: int
+    text: str
+    call_sid: str = ""
+    stream_sid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +164,21 @@ class CallNotEnded:
     call_sid: str
     account_sid: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackFailed:
+    """A status callback was given up; `code` and `text` are for an alert.
+
+    `stream_sid` is empty when the stream had been refused.
+    """
+
+    call_sid: str
+    account_sid: str
+    code: int
+    text: str
+    stream_sid: str = ""
+    connector_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,8 +261,10 @@ Entry = (
     | StartOrdered
     | StopOrdered
     | PauseOrdered
+    | CommandRefused
     | ReportsDropped
     | CallNotEnded
+    | CallbackFailed
     | SrsRequested
     | SrsReplied
 )
@@ -238,8 +279,10 @@ _KINDS: Mapping[str, type[Entry]] = {
     "start-ordered": StartOrdered,
     "stop-ordered": StopOrdered,
     "pause-ordered": PauseOrdered,
+    "command-refused": CommandRefused,
     "reports-dropped": ReportsDropped,
     "call-not-ended": CallNotEnded,
+    "callback-failed": CallbackFailed,
     "srs-requested": SrsRequested,
     "srs-replied": SrsReplied,
 }

@@ -53,6 +53,21 @@ class ShardKeys:
         """Redis Stream, bounded: alerts of this shard's calls."""
         return self._tag + "alerts"
 
+    @property
+    def events(self) -> str:
+        """Redis Stream, bounded: what happened to calls and streams of this shard, for all."""
+        return self._tag + "events"
+
+    @property
+    def callbacks(self) -> str:
+        """Redis Stream: status callbacks that have not been delivered yet."""
+        return self._tag + "callbacks"
+
+    @property
+    def undelivered(self) -> str:
+        """Redis Stream, bounded: status callbacks that were given up."""
+        return self._tag + "undelivered"
+
     def call(self, call_sid: str) -> str:
         """Hash: field `call` is the call, each field `SR…` a stream of it."""
         return self._tag + "call:" + call_sid
@@ -60,6 +75,10 @@ class ShardKeys:
     def reply(self, request_id: str) -> str:
         """List of one with expiry: the verdict on an order."""
         return self._tag + "reply:" + request_id
+
+    def request(self, request_id: str) -> str:
+        """String with expiry: a command with that request was forwarded to the inbox."""
+        return self._tag + "request:" + request_id
 
 
 def numbers_key(prefix: str) -> str:
@@ -75,6 +94,16 @@ def connectors_key(prefix: str, account_sid: str) -> str:
 def accounts_key(prefix: str) -> str:
     """Set: sids of the accounts that have, or had, connectors."""
     return prefix + "accounts"
+
+
+def account_records_key(prefix: str) -> str:
+    """Hash: account sid to account."""
+    return prefix + "accounts:records"
+
+
+def api_keys_key(prefix: str) -> str:
+    """Hash: sid of an API key to that key, of all accounts."""
+    return prefix + "accounts:keys"
 
 
 def turns_key(prefix: str, account_sid: str) -> str:
@@ -102,6 +131,21 @@ def relatives_key(prefix: str, name: str) -> str:
     return f"{prefix}relatives:{name}"
 
 
+def callback_worker_key(prefix: str) -> str:
+    """String with expiry: the process that sends status callbacks."""
+    return prefix + "callback-worker"
+
+
 def controllers_key(prefix: str) -> str:
     """Sorted set: controllers by the time (ms, Redis clock) until which they count as alive."""
     return prefix + "controllers"
+
+
+def commands_key(prefix: str) -> str:
+    """Redis Stream: commands of operators (siprec.commands) that no controller has read yet."""
+    return prefix + "commands"
+
+
+def contract_key(prefix: str) -> str:
+    """String: the version of what docs/redis.md promises to operators."""
+    return prefix + "contract"

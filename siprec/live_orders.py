@@ -1,11 +1,31 @@
 """What becomes of an order about a stream that is there: to stop, to pause, to resume it. Pure."""
 
+from dataclasses import replace
+
 from siprec import events as e
+from siprec.changes import CallFile
 from siprec.inbox import PauseOrdered, StopOrdered
 from siprec.model import Stream
 from siprec.verdict import Verdict
 
 NO_SUCH_STREAM = 31952
+
+
+def with_sid(
+    entry: StopOrdered | PauseOrdered, file: CallFile | None
+) -> StopOrdered | PauseOrdered:
+    """Give an order by name the sid of its stream, the running one rather than any other.
+
+    `file` is the call that the order names, None when it is not here. The order stays as it is
+    when it has a sid, and when nothing has that name.
+    """
+    if entry.stream_sid or file is None:
+        return entry
+    for streams in (file.running, reversed(file.streams.values())):
+        for stream in streams:
+            if stream.order.name == entry.name:
+                return replace(entry, stream_sid=stream.sid)
+    return entry
 
 
 def judge(
@@ -17,7 +37,8 @@ def judge(
     and changes nothing.
     """
     if stream is None:
-        text = f"no stream {entry.stream_sid} on a live call"
+        who = entry.stream_sid or f"{entry.name!r} of {entry.call_sid}"
+        text = f"no stream {who} on a live call"
         return Verdict(accepted=False, code=NO_SUCH_STREAM, text=text), None
     if isinstance(entry, StopOrdered):
         return Verdict(accepted=True, text="stopping", stream_sid=stream.sid), e.Stopped()

@@ -366,6 +366,7 @@ class Stream:
 
     `state` is that of its most advanced leg. `paused` are the sides that somebody paused,
     `picture` what its metadata is to say.
+    `is_silent`: when it last recorded or was paused, it was paused.
     `tried` are the SRSs that failed since one has recorded for a while. `lost_ms` is since when
     nobody records what somebody did record,
     and `gap_ms` how long that lasted before, altogether; `unrecorded_ms` since when nobody does.
@@ -385,6 +386,7 @@ class Stream:
     is_stopped: bool = False
     created_ms: int = 0
     recording_ms: int | None = None
+    is_silent: bool = False
     lost_ms: int | None = None
     gap_ms: int = 0
     unrecorded_ms: int | None = None

@@ -124,6 +124,8 @@ class Recorder:
             case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
                 about = About(account_sid=account_sid, call_sid=sid)
                 self._files.alert(shard, about, UNREACHABLE, text, now_ms)
+            case i.CallbackFailed(code=code, text=text):
+                self._files.alert(shard, About.callback(entry), code, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._files.alert(shard, About(), REPORTS_LOST, text, now_ms)
@@ -141,7 +143,7 @@ class Recorder:
             return
         self._files.put(file, after)
         if after.history != before.history:
-            self._files.changes.transitions.append((before, event, after))
+            self._files.changes.moved(file, before, event, after, now_ms)
         self._command(file, after, commands, now_ms)
         known = {leg.number for leg in before.legs}
         self._check_security(file, file.streams[stream_sid], known, now_ms)
@@ -221,7 +223,9 @@ class Recorder:
         for order, choice in chosen:
             # One of them may have ended the call: nobody could record it.
             if file.call.is_live:
-                self._start(file, order, choice, now_ms)
+                verdict = self._start(file, order, choice, now_ms)
+                if not verdict.accepted:
+                    self._files.changes.refused(file, order, verdict, now_ms)
 
     def _go_on_from_early(
         self, file: CallFile, call: Call, chosen: list[Chosen], now_ms: int
@@ -346,7 +350,7 @@ class Recorder:
             now_ms=now_ms,
         )
         self._files.put(file, stream)
-        self._files.changes.transitions.append((stream, None, stream))
+        self._files.changes.moved(file, stream, None, stream, now_ms)
         self._command(file, stream, commands, now_ms)
         self._check_security(file, stream, set(), now_ms)
         return Verdict(accepted=True, text="accepted", stream_sid=stream.sid)

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from siprec.accounts import Account
 from siprec.connector import Connector
-from siprec.keys import accounts_key, connectors_key
+from siprec.keys import account_records_key, accounts_key, connectors_key
 from siprec.record import RecordError, from_json, to_json
 from siprec.store import Client, redis_errors
 from siprec.vault import Vault, keys_in
 
 BATCH = 500
 
-# KEYS: connectors. ARGV: name, old text, new text. Somebody may have set it anew meanwhile.
+# KEYS: a hash. ARGV: name, old text, new text. Somebody may have set it anew meanwhile.
 _REPLACE = """
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
@@ -31,7 +32,7 @@ _READ: Mapping[str, Callable[[Any, str], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How many connectors were sealed anew, and what is wrong with those that could not be."""
+    """How many records were sealed anew, and what is wrong with those that could not be."""
 
     count: int
     faults: tuple[str, ...]
@@ -45,8 +46,8 @@ class Seals:
         self._prefix = prefix
         self._vault = vault
 
-    def reseal_connectors(self) -> Resealed:
-        """Seal the secrets of all connectors with the newest key.
+    def reseal(self) -> Resealed:
+        """Seal the secrets of all connectors and accounts with the newest key.
 
         Raises:
             StoreUnavailable.
@@ -54,20 +55,23 @@ class Seals:
         count = 0
         faults: list[str] = []
         with redis_errors():
-            for account in sorted(self._redis.smembers(accounts_key(self._prefix))):
-                key = connectors_key(self._prefix, account)
+            for key, kind in self._sealed_hashes():
                 for name, text in sorted(self._redis.hgetall(key).items()):
                     try:
-                        count += self._reseal(key, name, text)
+                        count += self._reseal(key, kind, name, text)
                     except RecordError as error:
-                        faults.append(f"connector {name!r}: {error}")
+                        faults.append(f"{kind.__name__.lower()} {name!r}: {error}")
         return Resealed(count, tuple(faults))
 
-    def _reseal(self, key: str, name: str, text: str) -> int:
+    def _sealed_hashes(self) -> Iterable[tuple[str, type[Account] | type[Connector]]]:
+        for account in sorted(self._redis.smembers(accounts_key(self._prefix))):
+            yield connectors_key(self._prefix, account), Connector
+        yield account_records_key(self._prefix), Account
+
+    def _reseal(self, key: str, kind: type[Account] | type[Connector], name: str, text: str) -> int:
         if not keys_in(text):
             return 0
-        connector = from_json(Connector, text, self._vault.unseal)
-        fresh = to_json(connector, self._vault.seal)
+        fresh = to_json(from_json(kind, text, self._vault.unseal), self._vault.seal)
         return int(self._redis.eval(_REPLACE, 1, key, name, text, fresh))
 
     def in_use(self) -> dict[str, list[str]]:

@@ -84,10 +84,16 @@ class RoutingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisSettings:
-    """`url` unset means an embedded redis-server in the state folder."""
+    """`url` unset means an embedded redis-server in the state folder.
+
+    `proxy_url` and `controller_url` are for those two roles, when Redis knows them as other
+    users; unset they are `url`.
+    """
 
     url: str | None = None
     prefix: str = "siprec:"
+    proxy_url: str | None = None
+    controller_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +154,27 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """`[control]`: where the REST API listens (`HOST:PORT`), and what it may reach.
+
+    `tls_cert` and `tls_key` are PEM files. `public_url` is how callers name us when that is not
+    where we listen. `allow_private_urls` are networks (CIDR) that callbacks and documents may
+    come from although they are private. Off loopback it listens only with TLS, or when
+    `insecure_public` says that something in front of it has TLS. `requests_per_s` and
+    `requests_burst` limit each credential, and each address that has none.
+    """
+
+    listen: str = "127.0.0.1:8080"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    public_url: str | None = None
+    allow_private_urls: tuple[str, ...] = ()
+    insecure_public: bool = False
+    requests_per_s: int = 50
+    requests_burst: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """`call_s` ends a call's recordings at the latest; `history_s` keeps what has ended."""
 
@@ -194,6 +221,7 @@ class Settings:
     tls: TlsSettings = TlsSettings()
     secrets: SecretSettings = SecretSettings()
     awareness: AwarenessSettings = AwarenessSettings()
+    control: ControlSettings = ControlSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

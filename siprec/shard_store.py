@@ -12,15 +12,17 @@ from siprec.actions import Action
 from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key, relatives_key
 from siprec.kinship import Relative
-from siprec.model import Alert, Call, Stream
+from siprec.model import Alert, Call, Stream, StreamOrder
 from siprec.pipe import Command, Pipe
 from siprec.record import Seal, from_json, to_json
 from siprec.store import Client, append_action, redis_errors
+from siprec.stream_events import Callback, StreamEvent, callback_of
 from siprec.vault import Vault
 from siprec.verdict import Verdict
 
 LEASE_MS = 4_000
 ALERTS_KEPT = 500
+EVENTS_KEPT = 1_000
 REPLY_S = 60
 RELATIVES_KEPT = 32
 
@@ -106,8 +108,10 @@ class Save:
 
     def call(self, call: Call) -> None:
         """Write a call that is live."""
-        self._add("HSET", self.keys.call(call.sid), "call", to_json(call))
+        text = to_json(call)
+        self._add("HSET", self.keys.call(call.sid), "call", text)
         self._add("SADD", self.keys.live, call.sid)
+        self._tell("call", text)
 
     def stream(self, stream: Stream) -> None:
         """Write a stream.
@@ -121,7 +125,9 @@ class Save:
     def retire(self, call: Call, history_s: int) -> None:
         """Write a call of which nothing lives any more; it is forgotten after `history_s`."""
         ended_ms = call.ended_ms or 0
-        self._add("HSET", self.keys.call(call.sid), "call", to_json(call))
+        text = to_json(call)
+        self._add("HSET", self.keys.call(call.sid), "call", text)
+        self._tell("call", text)
         self._add("SREM", self.keys.live, call.sid)
         self._add("EXPIRE", self.keys.call(call.sid), history_s)
         self._add("ZREMRANGEBYSCORE", self.keys.ended, 0, ended_ms - history_s * 1000)
@@ -130,7 +136,24 @@ class Save:
 
     def alert(self, alert: Alert) -> None:
         """Append an alert."""
-        self._add("XADD", self.keys.alerts, "MAXLEN", "~", ALERTS_KEPT, "*", "d", to_json(alert))
+        text = to_json(alert)
+        self._add("XADD", self.keys.alerts, "MAXLEN", "~", ALERTS_KEPT, "*", "d", text)
+        self._tell("alert", text)
+
+    def event(self, event: StreamEvent, order: StreamOrder) -> None:
+        """Append what happened to a stream; also as a callback, when its order wants one."""
+        self._tell(event.kind.value, to_json(event))
+        if (callback := callback_of(event, order)) is not None:
+            self.callback(callback)
+
+    def callback(self, callback: Callback) -> None:
+        """Append a callback that is to be sent."""
+        self._add("XADD", self.keys.callbacks, "*", "d", to_json(callback))
+
+    def _tell(self, kind: str, text: str) -> None:
+        """Append to what everybody may follow."""
+        bound = ("MAXLEN", "~", EVENTS_KEPT)
+        self._add("XADD", self.keys.events, *bound, "*", "t", kind, "d", text)
 
     def verdict(self, request_id: str, verdict: Verdict) -> None:
         """Answer an order."""

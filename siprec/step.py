@@ -292,10 +292,12 @@ def _conclude(before: Stream, outcome: Outcome, event: str, detail: str, now_ms:
     moved = replace(
         stream,
         state=state,
+        is_silent=_silent_since(stream, state),
         deadline_ms=None if state.is_final else min(due, default=None),
         ended_ms=now_ms if state.is_final and stream.ended_ms is None else stream.ended_ms,
     )
-    if event in {kind.__name__ for kind in _ROUTINE} and _shape(moved) == _shape(before):
+    is_routine = event in {kind.__name__ for kind in _ROUTINE} and moved.state is before.state
+    if is_routine and _shape(moved) == _shape(before):
         return Outcome(moved, commands)
     return Outcome(_remember(moved, before, event, detail, now_ms), commands)
 
@@ -312,10 +314,26 @@ def _state_of(stream: Stream) -> StreamState:
     return S.STOPPED if stream.error_code is None else S.FAILED
 
 
+def _silent_since(stream: Stream, state: StreamState) -> bool:
+    """Tell whether the stream is paused since it last was, or recorded.
+
+    Another SRS that takes over, or rtpengine being told again, changes nothing of that.
+    """
+    if state is S.PAUSED:
+        return True
+    if state is not S.RECORDING or not stream.is_silent:
+        return stream.is_silent
+    return all(leg.is_gating or {*labels_of(leg)} <= {*leg.gated} for leg in _fed(stream))
+
+
 def _is_silent(stream: Stream) -> bool:
     """Tell whether rtpengine has agreed to send nothing to any SRS."""
-    fed = [leg for leg in stream.legs if leg.answer and not leg.fork_done]
-    return all({*labels_of(leg)} <= {*leg.gated} and not leg.is_gating for leg in fed)
+    return all({*labels_of(leg)} <= {*leg.gated} and not leg.is_gating for leg in _fed(stream))
+
+
+def _fed(stream: Stream) -> list[Leg]:
+    """Give the legs that rtpengine has an answer of."""
+    return [leg for leg in stream.legs if leg.answer and not leg.fork_done]
 
 
 def _remember(stream: Stream, before: Stream, event: str, detail: str, now_ms: int) -> Stream:

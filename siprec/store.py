@@ -6,16 +6,13 @@ that module are the only rooms of `siprec` that do I/O.
 
 import heapq
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from typing import Self
 
 from siprec import actions
+from siprec.account_store import AccountStore
 from siprec.actions import Action
 from siprec.connector import Connector
 from siprec.health import Load, SrsHealth
@@ -33,6 +30,10 @@ from siprec.keys import (
 from siprec.model import Alert, Call, Number, Stream, StreamOrder, Track
 from siprec.numbers import candidates
 from siprec.record import RecordError, from_json, to_json
+from siprec.redis_client import Client as Client
+from siprec.redis_client import StoreUnavailable as StoreUnavailable
+from siprec.redis_client import connect as connect
+from siprec.redis_client import redis_errors as redis_errors
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
 from siprec.vault import Vault
 from siprec.verdict import Verdict
@@ -41,40 +42,9 @@ LOAD_FRESH_MS = 5_000
 LOAD_KEPT_MS = 60_000
 ACTIONS_KEPT = 1_000
 
-Client = Any  # redis-py's own annotations answer sync and async alike
-
-
-class StoreUnavailable(RuntimeError):
-    """Redis cannot be reached or refused. The message says why."""
-
 
 class NoVerdict(RuntimeError):
     """No controller answered an order in time: the SRC role may be down."""
-
-
-@contextmanager
-def redis_errors() -> Iterator[None]:
-    """Turn redis-py's errors into ours."""
-    try:
-        yield
-    except redis.RedisError as error:
-        raise StoreUnavailable(f"Redis: {error}") from error
-
-
-def connect(url: str, *, timeout_s: float = 5.0, connect_s: float | None = None) -> Client:
-    """Open a client without retries.
-
-    `timeout_s` limits the wait for each reply, `connect_s` (`timeout_s` when unset) that for
-    a connection.
-    """
-    return redis.Redis.from_url(
-        url,
-        decode_responses=True,
-        protocol=2,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s if connect_s is None else connect_s,
-        retry=Retry(NoBackoff(), 0),
-    )
 
 
 class Store:
@@ -89,6 +59,7 @@ class Store:
         self._redis = client
         self._prefix = prefix
         self._vault = vault or Vault(None)
+        self.accounts = AccountStore(client, prefix, self._vault)
 
     @classmethod
     def connect(
@@ -111,6 +82,15 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def account_token(self, sid: str) -> str | None:
+        """Give the token that signs what we send to an account's URLs, None without the account.
+
+        Raises:
+            RecordError: the key to the token is missing.
+        """
+        account = self.accounts.account(sid)
+        return None if account is None else account.token
 
     # Connectors and numbers
 

@@ -11,11 +11,27 @@ from siprec.errors import SiprecError
 from siprec.record import RecordError
 from siprec.sids import SidError
 from siprec.store import NoVerdict, StoreUnavailable
-from siprec_control.commands import alert, call, connector, edge, number, run, secrets, stream
+from siprec_control.commands import (
+    account,
+    alert,
+    call,
+    callback,
+    connector,
+    edge,
+    key,
+    number,
+    run,
+    secrets,
+    serve,
+    stream,
+)
 from siprec_control.errors import ControlError
 
 EXPLAINED = (ControlError, SiprecError, SidError, RecordError, StoreUnavailable, NoVerdict)
-NOUNS = (run, connector, edge, number, call, stream, alert, secrets)
+NOUNS = (
+    *(run, serve, connector, edge, number, call, stream, alert, callback),
+    *(account, key, secrets),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

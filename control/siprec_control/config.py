@@ -9,11 +9,20 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from siprec.record import from_plain
-from siprec.settings import LogFormat, LogLevel, OnPreference, OnSessionId, Settings, ToldTo
+from siprec.settings import (
+    ControlSettings,
+    LogFormat,
+    LogLevel,
+    OnPreference,
+    OnSessionId,
+    Settings,
+    ToldTo,
+)
 from siprec_control import values
 from siprec_control.errors import ConfigError
 from siprec_control.toml_lines import key_lines
@@ -42,7 +51,12 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "controllers": values.whole(1, 64),
     },
     "routing": {"gateway": values.gateway},
-    "redis": {"url": values.redis_url, "prefix": values.key_prefix},
+    "redis": {
+        "url": values.redis_url,
+        "prefix": values.key_prefix,
+        "proxy_url": values.redis_url,
+        "controller_url": values.redis_url,
+    },
     "rtpengine": {
         "ng": values.many(values.ip_port, at_most=MAX_RTPENGINES),
         "interface": values.interface,
@@ -60,6 +74,16 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "preference": values.choice(OnPreference),
         "tone": values.text_value,
         "tone_interval_s": values.whole(0, 3600),
+    },
+    "control": {
+        "listen": values.ip_port,
+        "tls_cert": values.text_value,
+        "tls_key": values.text_value,
+        "public_url": values.public_url,
+        "allow_private_urls": values.many(values.network),
+        "insecure_public": values.flag,
+        "requests_per_s": values.whole(1, 10_000),
+        "requests_burst": values.whole(1, 100_000),
     },
     "account": {"sid": values.account_sid, "token_file": values.text_value},
     "limits": {
@@ -136,9 +160,12 @@ def _from_folder(settings: Settings, folder: Path) -> Settings:
     def absolute(file: str | None) -> str | None:
         return None if file is None else str(folder / file)
 
-    tls = settings.tls
+    tls, control = settings.tls, settings.control
     return replace(
         settings,
+        control=replace(
+            control, tls_cert=absolute(control.tls_cert), tls_key=absolute(control.tls_key)
+        ),
         account=replace(settings.account, token_file=absolute(settings.account.token_file)),
         secrets=replace(settings.secrets, key_file=absolute(settings.secrets.key_file)),
         awareness=replace(settings.awareness, tone=absolute(settings.awareness.tone)),
@@ -222,8 +249,13 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
         given = "certificate" if settings.tls.certificate else "private_key"
         missing = "private_key" if settings.tls.certificate else "certificate"
         raise wrong(f"tls.{given}", f"needs {missing} beside it")
+    _check_control(settings.control, wrong)
     if settings.awareness.tone_interval_s and settings.awareness.tone is None:
         raise wrong("awareness.tone_interval_s", "needs tone beside it")
+    if settings.redis.url is None:
+        for name in ("proxy_url", "controller_url"):
+            if getattr(settings.redis, name) is not None:
+                raise wrong(f"redis.{name}", "needs url beside it")
     for edge in settings.edges:
         if edge.media is not None and settings.rtpengine.ng:
             why = "is for the embedded rtpengine; of those in [rtpengine] ng name the interface"
@@ -231,6 +263,18 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
     if all(item.startswith("tls:") for item in settings.sip.listen):
         raise wrong("sip.listen", "needs a udp: or tcp: socket, from which calls go out")
     _check_sockets(settings, lines, wrong)
+
+
+def _check_control(control: ControlSettings, wrong: Wrong) -> None:
+    """Refuse half a certificate, and an API that strangers could listen to."""
+    if (control.tls_cert is None) != (control.tls_key is None):
+        given, missing = ("tls_cert", "tls_key") if control.tls_cert else ("tls_key", "tls_cert")
+        raise wrong(f"control.{given}", f"needs {missing} beside it")
+    host, _ = values.split_host_port(control.listen)
+    if ip_address(host).is_loopback or control.tls_cert or control.insecure_public:
+        return
+    why = f"{control.listen} is not loopback: set tls_cert and tls_key, or insecure_public = true"
+    raise wrong("control.listen", why)
 
 
 def _check_sockets(settings: Settings, lines: Mapping[str, int], wrong: Wrong) -> None:

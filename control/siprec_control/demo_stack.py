@@ -146,7 +146,7 @@ class Site:
         self.state = folder / "state"
         self.recordings = folder / "recordings"
         self._make_folders()
-        self.sip, self.src, self.src_tls, self.callee = _free_ports(4)
+        self.sip, self.src, self.src_tls, self.callee, self.api = _free_ports(5)
         self.recorder_at = self.recorder_tls_at = ""
         self._running: list[Process] = []
         self._guard: socket.socket | None = None
@@ -188,6 +188,7 @@ class Site:
             f'[src]\nlisten = ["udp:{HOST}:{self.src}", "tcp:{HOST}:{self.src}",'
             f' "tls:{HOST}:{self.src_tls}"]\n\n'
             f'[routing]\ngateway = "sip:{HOST}:{self.callee}"\n\n'
+            f'[control]\nlisten = "{HOST}:{self.api}"\n\n'
             f"[rtpengine]\nport_min = {low}\nport_max = {low + 98}\n"
         )
         process = self._start("siprec run", self._siprec("run"), "siprec-run.log")

@@ -115,8 +115,13 @@ def interfaces(settings: Settings) -> list[str]:
     return found
 
 
-def redis_command(socket: Path, folder: Path, level: LogLevel) -> list[str]:
-    """Build the command line of the embedded redis-server: a unix socket and a log on disk."""
+def redis_command(
+    socket: Path, folder: Path, level: LogLevel, acl: Path | None = None
+) -> list[str]:
+    """Build the command line of the embedded redis-server: a unix socket and a log on disk.
+
+    `acl` is the file with its users; without one everybody may do everything.
+    """
     options = {
         "port": "0",
         "unixsocket": str(socket),
@@ -130,6 +135,8 @@ def redis_command(socket: Path, folder: Path, level: LogLevel) -> list[str]:
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
     }
+    if acl is not None:
+        options["aclfile"] = str(acl)
     command = [REDIS_SERVER]
     for name, value in options.items():
         command += [f"--{name}", value]
@@ -143,9 +150,9 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
     below: list[Program] = []
     if plan.redis_socket is not None:
         level = runtime.settings.log.level
-        below.append(
-            Program(name="redis", command=redis_command(plan.redis_socket, plan.state.redis, level))
-        )
+        state = plan.state
+        command = redis_command(plan.redis_socket, state.redis, level, state.redis_acl)
+        below.append(Program(name="redis", command=command))
     if plan.embeds_rtpengine:
         command = rtpengine_command(runtime, layout, plan.sockets)
         below.append(Program(name="rtpengine", command=command))
@@ -157,7 +164,10 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
         )
         for role in (Role.SRC, Role.PROXY)
     ]
-    return below, [*above, *tls_programs(plan, layout)]
+    above += tls_programs(plan, layout)
+    above.append(callback_program(plan, layout))
+    above.append(api_program(plan, layout))
+    return below, above
 
 
 def tls_programs(plan: Plan, layout: Layout) -> list[Program]:
@@ -174,6 +184,20 @@ def tls_programs(plan: Plan, layout: Layout) -> list[Program]:
     command = [python, "-m", "siprec_control.tls_watch", str(plan.state.runtime)]
     command += [str(plan.tls.folder), *plan.tls.insides]
     return [*found, Program(name="tls-watch", command=command, may_die=True)]
+
+
+def callback_program(plan: Plan, layout: Layout) -> Program:
+    """Give the callback worker."""
+    python = str(layout.venv / "bin" / "python")
+    command = [python, "-m", "siprec_control.callbacks", str(plan.state.runtime)]
+    return Program(name="callbacks", command=command, may_die=True)
+
+
+def api_program(plan: Plan, layout: Layout) -> Program:
+    """Give the program that answers programs over HTTP."""
+    python = str(layout.venv / "bin" / "python")
+    command = [python, "-m", "siprec_control.rest", str(plan.state.runtime)]
+    return Program(name="api", command=command, may_die=True)
 
 
 def kamailio_environment(plan: Plan, layout: Layout) -> dict[str, str | None]:

@@ -94,6 +94,7 @@ def probes(runtime: Runtime, insides: Sequence[str] = ()) -> tuple[list[Probe], 
         Probe(name=f"proxy at {listen}", ask=lambda: ask_sip(parse_listen(listen))),
         Probe(name="controllers", ask=LeaseWatch(runtime).ask),
     ]
+    above.append(Probe(name="API", ask=partial(ask_api, settings.control.listen)))
     for inside in insides:
         ask = partial(ask_sip, parse_listen(f"udp:{inside}"))
         above.append(Probe(name=f"TLS proxy at {inside}", ask=ask))
@@ -107,6 +108,17 @@ def ask_redis(url: str) -> str | None:
             redis.ping()
     except (RedisError, OSError) as error:
         return str(error)
+    return None
+
+
+def ask_api(listen: str) -> str | None:
+    """Probe the API (`HOST:PORT`): somebody listens there, as they do when all is set up."""
+    host, port = split_host_port(listen)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    try:
+        socket.create_connection((host, port or 0), ASK_S).close()
+    except OSError as error:
+        return f"does not listen: {error}"
     return None
 
 

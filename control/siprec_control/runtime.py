@@ -6,11 +6,12 @@ import secrets
 import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote
 
-from siprec.settings import Runtime, Settings
+from siprec.redis_acl import RedisUser
+from siprec.settings import RedisSettings, Runtime, Settings
 from siprec_control.errors import StateError
 from siprec_control.ports import free_udp_ports
+from siprec_control.redis_users import resolve_passwords, socket_url, write_acl
 from siprec_control.secret_keys import resolve_key_file
 from siprec_control.state import StateFolder, write_private, write_runtime
 from siprec_control.tls_certificate import resolve_tls
@@ -58,14 +59,13 @@ def resolve(settings: Settings, state: StateFolder) -> Plan:
     sockets = state.sockets()
     account = resolve_account(settings, state)
     redis_socket = sockets / "redis.sock" if settings.redis.url is None else None
-    url = settings.redis.url or f"unix://{quote(str(redis_socket))}"
     found = outsides(settings)
     ng_port, src_port, sip_port, *ports = free_udp_ports(LOOPBACK, 3 + len(found))
     ng = settings.rtpengine.ng or (f"{LOOPBACK}:{ng_port}",)
     runtime = Runtime(
         settings=replace(
             settings,
-            redis=replace(settings.redis, url=url),
+            redis=_redis(settings.redis, redis_socket, state),
             rtpengine=replace(settings.rtpengine, ng=ng),
             account=replace(settings.account, sid=account.sid),
         ),
@@ -93,6 +93,20 @@ def resolve(settings: Settings, state: StateFolder) -> Plan:
         sockets=sockets,
         redis_socket=redis_socket,
         embeds_rtpengine=not settings.rtpengine.ng,
+    )
+
+
+def _redis(settings: RedisSettings, socket: Path | None, state: StateFolder) -> RedisSettings:
+    """Give each role the URL of its own user of the embedded Redis, and that Redis its users."""
+    if socket is None:
+        return settings
+    passwords = resolve_passwords(state)
+    write_acl(state, settings.prefix, passwords)
+    return replace(
+        settings,
+        url=socket_url(socket, RedisUser.CONTROL, passwords),
+        proxy_url=socket_url(socket, RedisUser.PROXY, passwords),
+        controller_url=socket_url(socket, RedisUser.CONTROLLER, passwords),
     )
 
 

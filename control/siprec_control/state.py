@@ -32,6 +32,8 @@ class StateFolder:
         self.account = path / "account.json"
         self.route_key = path / "route_key"
         self.redis = path / "redis"
+        self.redis_acl = path / "redis-users.acl"
+        self.redis_passwords = path / "redis-passwords.json"
         self.tls = path / "tls.pem"
         self._sockets_note = path / "sockets"
         self._secrets_note = path / "secrets"

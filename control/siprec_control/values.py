@@ -242,6 +242,16 @@ def redis_url(value: object) -> str:
     return text
 
 
+def public_url(value: object) -> str:
+    """Accept `http://HOST[:PORT]` or `https://…`, without a path; a last `/` is taken off."""
+    text = text_value(value).removesuffix("/")
+    scheme, separator, place = text.partition("://")
+    if not separator or scheme not in ("http", "https"):
+        raise ValueError(f"{text!r} is not http://HOST[:PORT] or https://HOST[:PORT]")
+    split_host_port(place, what=text)
+    return text
+
+
 def key_prefix(value: object) -> str:
     """Accept a prefix of Redis keys: no braces, they place keys in a cluster."""
     if not isinstance(value, str) or not _PREFIX.fullmatch(value):

@@ -2,19 +2,25 @@
 
 import gc
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from siprec.record import from_json
+from siprec.redis_acl import RedisUser
 from siprec.settings import Runtime
 
 
-def load_runtime() -> Runtime:
-    """Read the file that `SIPREC_RUNTIME` names.
+def load_runtime(user: RedisUser) -> Runtime:
+    """Read the file that `SIPREC_RUNTIME` names; `redis.url` is then that of the role's user.
 
     Raises:
         KeyError, OSError, RecordError: Kamailio was not started as `siprec run` does it.
     """
-    return from_json(Runtime, Path(os.environ["SIPREC_RUNTIME"]).read_text("utf-8"))
+    runtime = from_json(Runtime, Path(os.environ["SIPREC_RUNTIME"]).read_text("utf-8"))
+    redis = runtime.settings.redis
+    own = redis.proxy_url if user is RedisUser.PROXY else redis.controller_url
+    redis = replace(redis, url=own or redis.url)
+    return replace(runtime, settings=replace(runtime.settings, redis=redis))
 
 
 def boot_id() -> str:

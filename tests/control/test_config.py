@@ -7,6 +7,7 @@ import pytest
 
 from siprec.settings import (
     AwarenessSettings,
+    ControlSettings,
     EdgeSettings,
     LogFormat,
     LogLevel,
@@ -76,6 +77,15 @@ history_s = 90
 [log]
 level = "debug"
 format = "json"
+[control]
+listen = "0.0.0.0:8443"
+tls_cert = "api.pem"
+tls_key = "/etc/siprec/api.key"
+public_url = "https://api.example.com/"
+allow_private_urls = ["10.0.0.0/8"]
+insecure_public = true
+requests_per_s = 5
+requests_burst = 10
 """
 
 BAD = [
@@ -126,6 +136,8 @@ BAD = [
     ("redis.url", '"redis://:pw@/0"', "is not redis://"),
     ("redis.url", '"redis://h:port"', "is not a Redis URL"),
     ("redis.url", '"redis://h/x"', "is not a database number"),
+    ("redis.proxy_url", '"http://127.0.0.1"', "is not redis://"),
+    ("redis.controller_url", '"redis://h/x"', "is not a database number"),
     ("redis.prefix", '"{a}"', "is not up to 64 letters"),
     ("rtpengine.ng", '["127.0.0.1"]', "has no port"),
     ("rtpengine.ng", '["rtp.example:2223"]', "is not an IP address"),
@@ -147,6 +159,17 @@ BAD = [
     ("limits.tracks_per_call", "0", "0 is not in 1..64"),
     ("limits.call_s", "0", "0 is not in"),
     ("limits.history_s", "1e3", "1000.0 is not a whole number"),
+    ("control.listen", '"8080"', "'8080' has no port"),
+    ("control.listen", '"localhost:8080"', "localhost is not an IP address"),
+    ("control.listen", '"0.0.0.0:8080"', "set tls_cert and tls_key, or insecure_public = true"),
+    ("control.tls_cert", '"x.pem"', "needs tls_key beside it"),
+    ("control.tls_key", '"x.pem"', "needs tls_cert beside it"),
+    ("control.public_url", '"api.example.com"', "is not http://HOST[:PORT]"),
+    ("control.public_url", '"https://api.example.com/x"', "is not a"),
+    ("control.allow_private_urls", '["10.0.0.1/8"]', "is not a network"),
+    ("control.insecure_public", "1", "1 is not true or false"),
+    ("control.requests_per_s", "0", "0 is not in 1..10000"),
+    ("control.requests_burst", "0", "0 is not in 1..100000"),
     ("log.level", '"loud"', "'loud' is none of debug, info, warning, error"),
     ("log.format", "1", "1 is none of text, json"),
 ]  # fmt: skip
@@ -175,6 +198,16 @@ def test_every_key_is_accepted_and_kept() -> None:
         preference=OnPreference.HONOUR,
         tone="beep.wav",
         tone_interval_s=15,
+    )
+    assert settings.control == ControlSettings(
+        listen="0.0.0.0:8443",
+        tls_cert="api.pem",
+        tls_key="/etc/siprec/api.key",
+        public_url="https://api.example.com",
+        allow_private_urls=("10.0.0.0/8",),
+        insecure_public=True,
+        requests_per_s=5,
+        requests_burst=10,
     )
     assert settings.edges == (
         EdgeSettings(
@@ -216,7 +249,12 @@ def test_every_key_has_a_bad_value_in_these_tests() -> None:
         ("[sip]\nlisen = []", "siprec.toml:2: [sip] lisen: unknown key (did you mean listen?)"),
         (
             "[redis]\nhost = 1",
-            "siprec.toml:2: [redis] host: unknown key (known: url, prefix)",
+            "siprec.toml:2: [redis] host: unknown key (known: url, prefix, proxy_url,"
+            " controller_url)",
+        ),
+        (
+            "[redis]\ncontroller_url = 'unix:///s'",
+            "siprec.toml:2: [redis] controller_url: needs url beside it",
         ),
         ("\n[spi]\n", "siprec.toml:2: [spi]: unknown section (did you mean sip?)"),
         ("sip = 3", "siprec.toml:1: [sip]: is not a table"),
@@ -316,10 +354,13 @@ def test_named_files_are_relative_to_the_settings_file(tmp_path: Path) -> None:
     file.write_text(
         "[account]\ntoken_file = 'token'\n[secrets]\nkey_file = '/keys'\n"
         "[tls]\ncertificate = 'c'\nprivate_key = 'k'\nclient_ca = 'a'\n"
+        "[control]\ntls_cert = 'api.pem'\ntls_key = 'api.key'\n"
     )
     settings = read_settings(file)
     assert settings.account.token_file == str(tmp_path / "token")
     assert settings.secrets.key_file == "/keys"
+    assert settings.control.tls_cert == str(tmp_path / "api.pem")
+    assert settings.control.tls_key == str(tmp_path / "api.key")
     assert settings.tls == TlsSettings(
         certificate=str(tmp_path / "c"),
         private_key=str(tmp_path / "k"),

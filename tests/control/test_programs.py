@@ -141,8 +141,9 @@ def test_embedded_redis_keeps_everything_and_listens_on_no_port() -> None:
 def test_only_what_is_embedded_is_started(state: StateFolder) -> None:
     below, above = programs(resolve(Settings(), state), LAYOUT)
     assert [program.name for program in below] == ["redis", "rtpengine"]
-    assert [program.name for program in above] == ["src", "proxy", "tls-src", "tls-watch"]
-    assert [program.name for program in above if program.may_die] == ["tls-src", "tls-watch"]
+    assert [program.name for program in above][:2] == ["src", "proxy"]
+    may_die = ["tls-src", "tls-watch", "callbacks", "api"]
+    assert [program.name for program in above if program.may_die] == may_die
     below, _ = programs(resolve(SETTINGS, state), LAYOUT)
     assert [program.name for program in below] == ["redis"]
 

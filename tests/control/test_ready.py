@@ -15,6 +15,7 @@ from siprec_control.ready import (
     LeaseWatch,
     Probe,
     Prober,
+    ask_api,
     ask_redis,
     ask_rtpengine,
     ask_sip,
@@ -175,4 +176,14 @@ def test_every_rtpengine_is_asked_before_kamailio_starts() -> None:
     below, above = probes(Runtime(settings=settings, node="here", route_key="00"))
     names = ["Redis", "rtpengine 127.0.0.1:1", "rtpengine 127.0.0.1:2"]
     assert [probe.name for probe in below] == names
-    assert [probe.name for probe in above] == ["proxy at udp:127.0.0.1:5060", "controllers"]
+    assert [probe.name for probe in above] == ["proxy at udp:127.0.0.1:5060", "controllers", "API"]
+
+
+def test_api_is_asked_where_it_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert ask_api(f"127.0.0.1:{port}") is None
+        assert ask_api(f"0.0.0.0:{port}") is None
+    why = ask_api(f"127.0.0.1:{port}")
+    assert why is not None
+    assert why.startswith("does not listen: ")

@@ -29,6 +29,7 @@ class Site:
         self.config.write_text(
             f'[sip]\nlisten = ["udp:127.0.0.1:{self.sip}"]\n'
             f'[src]\nlisten = ["udp:127.0.0.1:{self.src}"]\n'
+            f'[control]\nlisten = "127.0.0.1:{free_udp_port("127.0.0.1")}"\n'
             f"[rtpengine]\nport_min = {media}\nport_max = {media + 98}\n"
         )
         # Kamailio refuses this file, so it dies, as with any fatal mistake in it.
@@ -59,7 +60,8 @@ def test_kamailio_that_cannot_start_ends_the_run_and_leaves_nothing(site: Site) 
         assert "died 3 times within a minute, last with exit 255" in last
     assert not (site.state / "runtime.json").exists()
     kept = {path.name for path in site.state.iterdir()}
-    assert kept == {"account.json", "lock", "redis", "route_key", "secret.key"}
+    users = {"redis-passwords.json", "redis-users.acl"}
+    assert kept == {"account.json", "lock", "redis", "route_key", "secret.key"} | users
 
 
 def test_taken_port_is_named_before_anything_starts(site: Site) -> None:

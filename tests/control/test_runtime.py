@@ -1,6 +1,7 @@
 """What `siprec run` decides and keeps."""
 
 import json
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,7 +38,11 @@ def test_open_settings_are_resolved_and_written(state: StateFolder) -> None:
     plan = resolve(Settings(), state)
     settings = plan.runtime.settings
     assert plan.redis_socket is not None
-    assert settings.redis.url == f"unix://{plan.redis_socket}"
+    urls = (settings.redis.url, settings.redis.proxy_url, settings.redis.controller_url)
+    users = ("siprec-control", "siprec-proxy", "siprec-controller")
+    for url, user in zip(urls, users, strict=True):
+        assert re.fullmatch(f"unix://{user}:[0-9a-f]{{48}}@{plan.redis_socket}", url or "")
+    assert len(set(urls)) == 3
     assert plan.embeds_rtpengine
     (address,) = settings.rtpengine.ng
     assert address.startswith("127.0.0.1:")

@@ -69,7 +69,7 @@ def test_rotate_makes_a_key_that_seals_and_keeps_the_old_one(
     assert sealed.stack.run("secrets", "rotate") == 0
     new, kept = sealed.names
     assert kept == old
-    assert capsys.readouterr().out == f"key {new} seals from now on; connectors sealed anew: 1\n"
+    assert capsys.readouterr().out == f"key {new} seals from now on; records sealed anew: 1\n"
     write_keys(sealed.file, read_keys(sealed.file)[:1])
     assert Store(sealed.stack.redis, "t:", Vault(sealed.file)).all_connectors() == [CONNECTOR]
 
@@ -146,7 +146,7 @@ def test_keys_changed_by_hand_seal_after_reseal(
 ) -> None:
     write_keys(sealed.file, [new_key(), *read_keys(sealed.file)])
     assert sealed.stack.run("secrets", "reseal") == 0
-    assert capsys.readouterr().out == "connectors sealed anew: 1\n"
+    assert capsys.readouterr().out == "records sealed anew: 1\n"
     write_keys(sealed.file, read_keys(sealed.file)[:1])
     assert sealed.store.connector("AC1", "main") == CONNECTOR
 

@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 from siprec.record import to_plain
+from siprec.redis_acl import RedisUser
 from siprec.srs_uri import parse_srs_uri
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s
@@ -26,7 +27,7 @@ class Loop:
     """What a controller does with probes, and nothing else."""
 
     def __init__(self, sender: Sender) -> None:
-        runtime = load_runtime()
+        runtime = load_runtime(RedisUser.CONTROLLER)
         self._commands = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._commands.bind(("127.0.0.1", int(os.environ["PROBING_PORT"])))
         self._mailbox = Mailbox()
@@ -99,7 +100,7 @@ class Probing:
     @ksr.hook
     def child_init(self, rank: int) -> None:
         """Build what a worker needs."""
-        self._workers = Workers(load_runtime(), self._owners)
+        self._workers = Workers(load_runtime(RedisUser.CONTROLLER), self._owners)
 
     @ksr.hook
     def ksr_request_route(self, message: Any) -> None:

@@ -10,14 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 from redis import Redis
 
 from siprec.record import from_json
+from siprec.redis_acl import RedisUser
 from siprec.settings import LogLevel, Runtime
 from siprec.store import Store
 from siprec.vault import Vault
 from siprec_control.logs import level_of
+from siprec_control.redis_users import resolve_passwords, socket_url
+from siprec_control.state import StateFolder
 from tests.scenarios.polling import poll
 from tests.scenarios.ports import PortBlock
 from tests.scenarios.processes import (
@@ -40,6 +44,8 @@ _ROLES = {
     "redis": "redis-server ",
     "rtpengine": "rtpengine ",
     "tls-watch": "siprec_control.tls_watch ",
+    "callbacks": "siprec_control.callbacks ",
+    "api": "siprec_control.rest ",
 }
 
 
@@ -64,12 +70,14 @@ class Stack:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
+        self._settings = settings or {}
         self.ports = PortBlock(rtp_ports + _OTHER_PORTS)
         self.sip_port = self.ports.take()
         self.src_port = self.ports.take()
         self.sip_tls_port = self.ports.take() if tls else None
         self.src_tls_port = self.ports.take() if tls else None
         self.gateway_port = self.ports.take() if gateway_port is None else gateway_port
+        self.api_port = self.ports.take()
         self.rtp_min, self.rtp_max = self.ports.take_range(rtp_ports)
         self.config = folder / "siprec.toml"
         self.state = folder / "state"
@@ -99,6 +107,7 @@ class Stack:
             "src": {"listen": self._listen(self.src_port, self.src_tls_port)},
             "routing": {"gateway": f"sip:127.0.0.1:{self.gateway_port}"},
             "rtpengine": {"port_min": self.rtp_min, "port_max": self.rtp_max},
+            "control": {"listen": f"127.0.0.1:{self.api_port}"},
         }
         for name, section in settings.items():
             merged = sections.get(name, {}) | dict(section)
@@ -164,12 +173,23 @@ class Stack:
         host, _, port = self.runtime.settings.rtpengine.ng[0].rpartition(":")
         return host, int(port)
 
+    def redis_url(self, user: RedisUser) -> str:
+        """Give the URL at which a user finds the embedded Redis."""
+        socket = Path(unquote(urlsplit(self.runtime.settings.redis.url or "").path))
+        return socket_url(socket, user, resolve_passwords(StateFolder(self.state)))
+
     def redis_keys(self, pattern: str) -> list[str]:
         """List the keys in Redis whose name matches."""
-        url = self.runtime.settings.redis.url
-        assert url
-        with Redis.from_url(url, decode_responses=True) as redis:
+        with Redis.from_url(self.redis_url(RedisUser.ADMIN), decode_responses=True) as redis:
             return sorted(str(key) for key in redis.scan_iter(pattern, count=1000))
+
+    def denials(self) -> list[str]:
+        """List what the embedded Redis refused its users: who it was, and what."""
+        if "redis" in self._settings and "url" in self._settings["redis"]:
+            return []
+        with Redis.from_url(self.redis_url(RedisUser.ADMIN), decode_responses=True) as redis:
+            log: Any = redis.acl_log()
+        return [f"{each['username']}: {each['reason']} {each['object']}" for each in log]
 
     def rtp_ports_in_use(self) -> list[int]:
         """List the ports of the media relay's range that the first rtpengine holds."""
@@ -222,12 +242,14 @@ class Stack:
             self.end()
             return
         below = descendants(self._process.pid)
+        denials = self.denials()
         try:
             self._process.send_signal(signal.SIGTERM)
             code = self._process.wait(_STOP_S)
             assert code == 0, f"siprec run ended with {code}:\n{self.log}"
             left = [f"{pid} {command_line(pid)}" for pid in below if is_alive(pid)]
             assert not left, f"left behind: {left}"
+            assert not denials, f"Redis refused: {denials}"
         finally:
             self.end()
 

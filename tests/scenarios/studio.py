@@ -13,6 +13,7 @@ from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp
 from tests.scenarios.sounds import frames
 from tests.scenarios.srs import ReferenceSrs, Session
+from tests.scenarios.stack import Settings
 
 CALLER_SOUND = frames("caller")
 CALLEE_SOUND = frames("callee")
@@ -73,13 +74,13 @@ class SpokenCall:
 class Studio:
     """Connectors: `Default` and `Second`, and `Both`, `Headers` and `Metadata` by parameters."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, settings: Settings | None = None) -> None:
         self._numbers = itertools.count(1)
         self._opened = ExitStack()
         with ExitStack() as opened:
             self.rig = opened.enter_context(Rig(folder))
             # The ends of many calls take theirs from the same block of ports.
-            self.stack = self.rig.stack(rtp_ports=300)
+            self.stack = self.rig.stack(rtp_ports=300, settings=settings)
             self.srs = self.rig.srs()
             self.second = self.rig.srs()
             self.callee = self.rig.sipp(

@@ -20,6 +20,7 @@ import pytest
 from redis import Redis
 
 from siprec.model import Stream
+from siprec.redis_acl import RedisUser
 from siprec.settings import LogLevel
 from siprec.sids import SHARDS, call_sid_of
 from siprec.store import StoreUnavailable
@@ -126,8 +127,7 @@ def stage(tmp_path: Path) -> Iterator[SecureStage]:
 
 @pytest.fixture
 def watched(stage: SecureStage) -> Iterator[Watched]:
-    url = stage.stack.runtime.settings.redis.url
-    assert url
+    url = stage.stack.redis_url(RedisUser.ADMIN)
     with Redis.from_url(url, decode_responses=True, encoding_errors="replace") as redis:
         monitor = Monitor(redis)
         yield Watched(stage.stack, redis, monitor)

@@ -45,7 +45,11 @@ ENTRIES: dict[str, i.Entry] = {
     "pause-ordered": i.PauseOrdered(
         request_id="r", stream_sid=STREAM_SID, track=Track.INBOUND, is_resumed=True
     ),
+    "command-refused": i.CommandRefused(
+        request_id="r", code=12200, text="why", call_sid=CALL_SID, stream_sid=STREAM_SID
+    ),
     "call-not-ended": i.CallNotEnded(call_sid="CA1", account_sid="AC1", text="why"),
+    "callback-failed": i.CallbackFailed(call_sid="CA1", account_sid="AC1", code=15003, text="why"),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
     "srs-requested": REQUESTED,
     "srs-replied": REPLIED,

@@ -6,7 +6,10 @@ from siprec.keys import (
     ShardKeys,
     accounts_key,
     actions_key,
+    callback_worker_key,
+    commands_key,
     connectors_key,
+    contract_key,
     controllers_key,
     health_key,
     loads_key,
@@ -20,12 +23,12 @@ PLAIN = [name for name, _ in getmembers(ShardKeys, lambda member: isinstance(mem
 
 def all_keys(keys: ShardKeys) -> list[str]:
     plain = [getattr(keys, name) for name in PLAIN if not name.startswith("_")]
-    return [*plain, keys.call(CALL_SID), keys.reply("r")]
+    return [*plain, keys.call(CALL_SID), keys.reply("r"), keys.request("r")]
 
 
 def test_keys_of_a_shard_share_its_hash_tag() -> None:
     names = all_keys(ShardKeys("siprec:", 0x2A))
-    assert len(set(names)) == len(names) == 9
+    assert len(set(names)) == len(names) == 13
     assert all(name.startswith("siprec:{s2a}:") for name in names)
 
 
@@ -38,6 +41,8 @@ def test_keys_of_two_shards_or_prefixes_never_meet() -> None:
 def test_keys_outside_of_shards_never_meet() -> None:
     plain = {key("p:") for key in (numbers_key, accounts_key, health_key, loads_key)}
     named = {connectors_key("p:", "AC1"), turns_key("p:", "AC1"), actions_key("p:", "n")}
+    assert (commands_key("p:"), contract_key("p:")) == ("p:commands", "p:contract")
     assert plain == {"p:numbers", "p:accounts", "p:health", "p:loads"}
     assert named == {"p:connectors:AC1", "p:turns:AC1", "p:actions:n"}
     assert controllers_key("p:") == "p:controllers"
+    assert callback_worker_key("p:") == "p:callback-worker"

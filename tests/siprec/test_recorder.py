@@ -251,6 +251,22 @@ def test_reports_dropped_is_an_alert() -> None:
     assert alert.call_sid is None
 
 
+def test_callback_that_was_given_up_is_an_alert() -> None:
+    recorder = make_recorder()
+    call_sid = make_call().sid
+    stream_sid = make_stream_sid(call_sid, 1)
+    failed = i.CallbackFailed(
+        call_sid=call_sid, account_sid=ACCOUNT_SID, code=15003, text="it answered 500"
+    )
+    known = replace(failed, stream_sid=stream_sid, connector_name="Default")
+    for entry in (failed, known):
+        recorder.apply(SHARD, entry, choose_default, NOW_MS)
+    (_, first), (_, second) = recorder.take_changes().alerts
+    assert (first.code, first.text, first.call_sid) == (15003, "it answered 500", call_sid)
+    assert (first.stream_sid, first.connector_name) == (None, None)
+    assert (second.stream_sid, second.connector_name) == (stream_sid, "Default")
+
+
 def test_messages_of_the_srs_are_not_for_the_recorder() -> None:
     reply = i.SrsReplied(call_id="c", method="BYE", cseq=1, status=200)
     with pytest.raises(TypeError):

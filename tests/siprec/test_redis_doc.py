@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from siprec import inbox, keys
+from siprec.accounts import Account, ApiKey
 from siprec.connector import Connector, Srs
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.kinship import Relative
@@ -29,9 +30,10 @@ from siprec.model import (
     Timer,
 )
 from siprec.record import SECRET
-from siprec.shard_store import ALERTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
+from siprec.shard_store import ALERTS_KEPT, EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
 from siprec.step import HISTORY
 from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
+from siprec.stream_events import Callback, StreamEvent, Undelivered
 from siprec.verdict import Verdict
 from tests.siprec.test_actions import ACTIONS
 from tests.siprec.test_inbox import ENTRIES
@@ -54,7 +56,8 @@ RECORDS = (
         Moment,
     ),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
-    *(inbox.TlsSeen, Number, Alert, Verdict),
+    *(inbox.TlsSeen, Number, Alert, Verdict, Account, ApiKey),
+    *(StreamEvent, Callback, Undelivered),
 )
 
 
@@ -77,13 +80,15 @@ def test_every_key_has_a_row() -> None:
         for name, member in getmembers(keys.ShardKeys)
         if isinstance(member, property) and not name.startswith("_")
     ]
-    names += [shard.call("CA…"), shard.reply("ID")]
+    names += [shard.call("CA…"), shard.reply("ID"), shard.request("ID")]
     names += [keys.connectors_key("", "AC…"), keys.turns_key("", "AC…")]
     names += [keys.actions_key("", "NODE"), keys.relatives_key("", "NAME")]
+    names += [keys.commands_key(""), keys.contract_key("")]
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
-    assert len(names) == 18
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 9
+    names += [keys.callback_worker_key(""), keys.account_records_key(""), keys.api_keys_key("")]
+    assert len(names) == 27
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 14
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 
@@ -117,6 +122,7 @@ def test_every_secret_of_a_connector_is_told() -> None:
 def test_numbers_told_are_those_of_the_code() -> None:
     assert f"{LEASE_MS // 1000} s, renewed each second" in TEXT
     assert f"the last {ALERTS_KEPT} or so" in TEXT
+    assert f"the last {EVENTS_KEPT} or so" in TEXT
     assert f"| {REPLY_S} s |" in TEXT
     assert f"{RELATIVES_KEPT} calls at most" in TEXT
     assert f"the last {HISTORY})" in TEXT

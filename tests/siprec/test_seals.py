@@ -58,7 +58,7 @@ def test_connectors_of_all_accounts_are_sealed_with_the_newest_key(
     for each in [*secret, connector("plain", "")]:
         Store(client, prefix, old).put_connector(each)
     seals = Seals(client, prefix, both)
-    done = seals.reseal_connectors()
+    done = seals.reseal()
     assert (done.count, done.faults) == (3, ())
     assert list(seals.in_use()) == [NEW.name]
     new = Store(client, prefix, vault_with(tmp_path, NEW))
@@ -70,7 +70,7 @@ def test_connector_that_cannot_be_unsealed_is_named_and_the_others_are_sealed(
 ) -> None:
     Store(client, prefix, vault_with(tmp_path, new_key())).put_connector(connector("a"))
     Store(client, prefix, old).put_connector(connector("b"))
-    done = Seals(client, prefix, old).reseal_connectors()
+    done = Seals(client, prefix, old).reseal()
     assert done.count == 1
     (fault,) = done.faults
     assert fault.startswith("connector 'a': digest_password: is sealed with key ")
@@ -100,7 +100,7 @@ def test_connector_set_meanwhile_is_left_as_it_is(
     store.put_connector(connector("a"))
     changed = connector("a", "changed")
     vault = Interrupted(both, lambda: store.put_connector(changed))
-    assert Seals(client, prefix, vault).reseal_connectors().count == 0
+    assert Seals(client, prefix, vault).reseal().count == 0
     assert store.connector("AC1", "a") == changed
 
 
@@ -142,5 +142,5 @@ def test_store_without_anything_sealed_needs_no_key(
     Store(client, prefix, old).put_connector(connector("plain", ""))
     seals = Seals(client, prefix, old)
     assert seals.in_use() == {}
-    assert seals.reseal_connectors().count == 0
+    assert seals.reseal().count == 0
     assert keys_in(client.hget(connectors_key(prefix, "AC1"), "plain")) == set()

@@ -8,10 +8,11 @@ import pytest
 from siprec.inbox import CallChanged, Entry, SrsReplied, StopOrdered, from_fields
 from siprec.keys import relatives_key
 from siprec.kinship import Relative, relative_of
-from siprec.model import Alert, AlertLevel, Call, StreamState
+from siprec.model import Alert, AlertLevel, Call, StreamOrder, StreamState
 from siprec.record import RecordError, from_json
-from siprec.shard_store import LEASE_MS, RELATIVES_KEPT, Grant, Save, ShardStore
+from siprec.shard_store import EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, Grant, Save, ShardStore
 from siprec.store import Client, StoreUnavailable, connect
+from siprec.stream_events import Callback, StreamEvent, stream_events
 from siprec.vault import VARIABLE, Vault
 from siprec.verdict import Verdict
 from tests.control.processes import RedisServer
@@ -261,6 +262,43 @@ def test_alert_and_verdict_are_written_by_the_owner(client: Client, first: Shard
     assert from_json(Alert, fields["d"]) == alert
     assert 0 < client.ttl(save.keys.reply("r")) <= 60
     assert '"accepted":true' in client.lpop(save.keys.reply("r"))
+
+
+def test_what_is_saved_is_told_to_all_and_callbacks_where_they_are_wanted(
+    client: Client, first: ShardStore
+) -> None:
+    save = own(first)
+    save.call(CALL)
+    (event,) = stream_events(
+        CALL, stream_in(StreamState.STOPPING), stream_in(StreamState.STOPPED), 1
+    )
+    save.event(event, StreamOrder())
+    save.event(event, StreamOrder(status_callback="https://a.example/"))
+    save.retire(ENDED, 100)
+    alert = Alert(
+        sid="NO", account_sid="AC", code=1, level=AlertLevel.ERROR, text="x", created_ms=1
+    )
+    save.alert(alert)
+    assert first.commit([save]) == []
+    told = [(fields["t"], fields["d"]) for _, fields in client.xrange(save.keys.events)]
+    assert [kind for kind, _ in told] == [
+        *("call", "siprec-stopped", "siprec-stopped", "call", "alert")
+    ]
+    assert [from_json(Call, told[at][1]) for at in (0, 3)] == [CALL, ENDED]
+    assert from_json(StreamEvent, told[1][1]) == event
+    assert from_json(Alert, told[4][1]) == alert
+    ((_, fields),) = client.xrange(save.keys.callbacks)
+    assert from_json(Callback, fields["d"]) == Callback(
+        event=event, url="https://a.example/", connector_name="Default"
+    )
+
+
+def test_what_is_told_is_bounded(client: Client, first: ShardStore) -> None:
+    save = own(first)
+    for _ in range(EVENTS_KEPT + 300):
+        save.call(CALL)
+    assert first.commit([save]) == []
+    assert EVENTS_KEPT <= client.xlen(save.keys.events) < EVENTS_KEPT + 200
 
 
 def test_redis_that_is_away_is_named_so(prefix: str) -> None:

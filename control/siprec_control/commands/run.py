@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import replace
 
-from siprec.settings import RtpengineSettings, Runtime, Settings
+from siprec.settings import ControlSettings, RtpengineSettings, Runtime, Settings
 from siprec_control import ports, ready
 from siprec_control.commands.nouns import Nouns
 from siprec_control.config import load_settings
@@ -76,9 +76,15 @@ def ready_line(runtime: Runtime, state: StateFolder) -> str:
         "src": ",".join(settings.src.listen),
         "redis": re.sub(r"//.*@", "//***@", settings.redis.url or ""),
         "rtpengine": ",".join(settings.rtpengine.ng),
+        "api": api_url(settings.control),
         "state": str(state.path),
     }
     return "ready " + " ".join(f"{name}={value}" for name, value in fields.items())
+
+
+def api_url(control: ControlSettings) -> str:
+    """Give the URL that programs use."""
+    return control.public_url or f"http{'s' if control.tls_cert else ''}://{control.listen}"
 
 
 def _check_ports(settings: Settings) -> None:
@@ -86,6 +92,7 @@ def _check_ports(settings: Settings) -> None:
     taken += [f"[src] listen {why}" for why in ports.busy(settings.src.listen)]
     for edge in settings.edges:
         taken += [f"[edges.{edge.name}] listen {why}" for why in ports.busy(edge.listen)]
+    taken += [f"[control] listen {why}" for why in ports.busy([f"tcp:{settings.control.listen}"])]
     if taken:
         raise StartError("cannot listen: " + "; ".join(taken))
 

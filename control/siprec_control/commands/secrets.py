@@ -45,7 +45,7 @@ def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="make no key: remove all but the newest, if nothing needs them any more",
     )
-    noun.verb("reseal", reseal, "seal all connectors with the newest key")
+    noun.verb("reseal", reseal, "seal all that is kept with the newest key")
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -85,8 +85,8 @@ def rotate(arguments: argparse.Namespace) -> int:
 def _put_new(ring: Keyring, file: Path) -> tuple[dict[str, object], str]:
     made = make_key()
     write_keys(file, [made, *read_keys(file)])
-    done = _checked(ring.seals.reseal_connectors())
-    text = f"key {made.name} seals from now on; connectors sealed anew: {done.count}"
+    done = _checked(ring.seals.reseal())
+    text = f"key {made.name} seals from now on; records sealed anew: {done.count}"
     return {"key": made.name, "resealed": done.count}, text
 
 
@@ -111,8 +111,8 @@ def _refuse_needed(old: list[Key], used: dict[str, list[str]]) -> None:
 def reseal(arguments: argparse.Namespace) -> int:
     """Seal all connectors with the newest key, after the keys were changed by hand."""
     with _keyring(arguments) as ring:
-        done = _checked(ring.seals.reseal_connectors())
-    _tell(arguments, {"resealed": done.count}, f"connectors sealed anew: {done.count}")
+        done = _checked(ring.seals.reseal())
+    _tell(arguments, {"resealed": done.count}, f"records sealed anew: {done.count}")
     return 0
 
 

@@ -18,6 +18,7 @@ from siprec.inbox import (
     CallAnswered,
     CallReferred,
     CallRinging,
+    CommandRefused,
     Entry,
     SrsReplied,
     SrsRequested,
@@ -38,6 +39,7 @@ from siprec_kemi.runtime import boot_id
 from siprec_kemi.src.addresses import Addresses, UnknownEdge
 from siprec_kemi.src.audit import Audit
 from siprec_kemi.src.checks import Checks
+from siprec_kemi.src.commands import Commands
 from siprec_kemi.src.connectors import Connectors
 from siprec_kemi.src.deaths import Deaths
 from siprec_kemi.src.doors import Doors, Knock
@@ -83,6 +85,7 @@ class Controller:
         self._inboxes = InboxReader(connect(url, timeout_s=5.0), prefix)
         self._recorder = Recorder(settings.limits, lambda n: secrets.token_hex(n)[:n])
         self._selector = selectors.DefaultSelector()
+        self._commands = Commands(url, prefix, client, self._selector, self._recorder)
         self._mailbox = Mailbox()
         self._selector.register(self._mailbox, selectors.EVENT_READ, self._mailbox)
         self._pools = Pools(self._store, self._name, lambda: self._recorder.sessions)
@@ -149,6 +152,8 @@ class Controller:
                 self._read_mail()
             elif key.data is self._inboxes:
                 self._read_inboxes()
+            elif key.data is self._commands.reader:
+                key.data.take()
             elif isinstance(key.data, Knock):
                 self._doors.take(key.data)
             else:
@@ -224,19 +229,27 @@ class Controller:
                 self._take_reply(entry)
             case CallReferred():
                 self._kin.referred(entry)
+            case CommandRefused():
+                self._commands.refused(shard, entry)
             case CallAnswered() | CallRinging():
                 self._recorder.apply(shard, self._kin.joined(entry), self._choose, now_ms())
             case _:
-                self._recorder.apply(shard, entry, self._choose, now_ms())
+                self._recorder.apply(shard, self._commands.named(entry), self._choose, now_ms())
 
     # Time
 
     def _wait_s(self) -> float:
         now = monotonic_s()
-        own = (self._audit, self._deaths, self._leases)
-        due = [each.due_s - now for each in own]
+        due = [each.due_s - now for each in (self._audit, self._deaths, self._leases)]
         due.append(self._watch.next_due_s() - now)
-        others = (self._forks, self._doors, self._probes, self._tls, self._tones)
+        others = (
+            self._forks,
+            self._doors,
+            self._probes,
+            self._tls,
+            self._tones,
+            self._commands.reader,
+        )
         waits = [each.next_due_s() for each in others]
         due += [due_s - now for due_s in waits if due_s is not None]
         if not self._inboxes.is_reading and self._inboxes.after:
@@ -252,14 +265,11 @@ class Controller:
         self._resolver.deliver()
         self._forks.tick()
         self._recorder.pass_time(now_ms())
-        self._audit.care()
         self._pools.care(now_ms())
-        self._deaths.care()
-        self._doors.care()
-        self._probes.care()
-        self._tls.care()
-        self._tones.care()
-        self._watch.care()
+        connections = (self._doors, self._probes, self._tls, self._tones)
+        for each in (self._audit, self._deaths, *connections, self._watch):
+            each.care()
+        self._commands.care(self._leases)
         now = monotonic_s()
         if now >= self._leases.due_s:
             # A shard that is given to a newcomer takes along all that happened to it.
@@ -321,6 +331,7 @@ class Controller:
         """Save what changed, then do what follows; doing may change more."""
         while True:
             changes = self._recorder.take_changes()
+            self._commands.tell(changes)
             self._lessons.learn(changes)
             self._tones.learn(changes.streams.values())
             self._kin.learn(changes)

@@ -104,6 +104,9 @@ class Saver:
             for shard, alert in changes.alerts:
                 if save := self._save(saves, shard):
                     save.alert(alert)
+            for shard, event, order in changes.happened:
+                if save := self._save(saves, shard):
+                    save.event(event, order)
             for shard, request_id, verdict in changes.verdicts:
                 if save := self._save(saves, shard):
                     save.verdict(request_id, verdict)

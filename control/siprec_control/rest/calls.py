@@ -1,0 +1,232 @@
+"""The Call resource, as far as it makes sense for calls that a proxy carries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from siprec.accounts import Scope
+from siprec.actions import EndCall
+from siprec.call_parameters import API_VERSION, DIRECTION, call_status, called_of, caller_of
+from siprec.model import Call
+from siprec.twiml import Step, TwimlError, Verb, compile_document
+from siprec_control.rest import openapi, paging
+from siprec_control.rest.desk import VERSION, Desk
+from siprec_control.rest.errors import (
+    BAD_VALUE,
+    NO_ORIGINATION,
+    NOT_IN_PROGRESS,
+    ApiError,
+    bad_value,
+)
+from siprec_control.rest.siprecs import find, start_on
+from siprec_control.rest.times import parse_time, rfc2822, rfc2822_or_none
+
+PATH = f"/{VERSION}/Accounts/{{account_sid}}/Calls"
+STATUSES = (
+    "queued",
+    "ringing",
+    "in-progress",
+    "canceled",
+    "completed",
+    "failed",
+    "busy",
+    "no-answer",
+)
+_LIVE = ("ringing", "in-progress")
+_TIMES = tuple(f"{name}{sign}" for name in ("StartTime", "EndTime") for sign in ("", "<", ">"))
+FILTERS = ("Status", "To", "From", "ParentCallSid", *_TIMES)
+_FOLLOWED = (Verb.START, Verb.STOP, Verb.HANGUP)
+
+router = APIRouter(tags=["Call"])
+
+
+@router.get(
+    f"{PATH}.json",
+    **openapi.told(
+        "listCalls", "List calls, newest first", openapi.CALLS, query=(*FILTERS, *paging.FIELDS)
+    ),
+)
+def listed(request: Request, account_sid: str) -> JSONResponse:
+    """List the calls of the account, newest first."""
+    desk = Desk(request, account_sid, Scope.READ)
+    query = desk.query(*FILTERS, *paging.FIELDS)
+    status = query.get("Status", "")
+    if status and status not in STATUSES:
+        raise bad_value("Status", f"{status[:40]!r} is none of {', '.join(STATUSES)}")
+    spans = _spans(query)
+    calls = [
+        call
+        for call in desk.store.calls(live_only=status == "in-progress")
+        if call.account_sid == desk.account_sid and _fits(call, query, spans)
+    ]
+    page = paging.page_of(calls, lambda call: (call.started_ms, call.sid), query)
+    links = page.links(desk.path("Calls.json"), query)
+    start = page.number * page.size
+    return JSONResponse(
+        {
+            "calls": [shown(desk, call) for call in page.items],
+            "page": page.number,
+            "page_size": page.size,
+            "start": start,
+            "end": start + max(len(page.items) - 1, 0),
+            **{f"{name}_uri" if name else "uri": link for name, link in links.items()},
+        }
+    )
+
+
+@router.post(
+    f"{PATH}.json",
+    **openapi.told(
+        "createCall", "Refused: calls are not originated here", None, form=openapi.ANY_FORM
+    ),
+)
+def create(request: Request, account_sid: str) -> JSONResponse:
+    """Refuse: we carry and record calls, and place none."""
+    Desk(request, account_sid, Scope.CONTROL)
+    raise ApiError(400, NO_ORIGINATION, "Calls are not originated here, only carried and recorded")
+
+
+@router.get(f"{PATH}/{{call_sid}}.json", **openapi.told("fetchCall", "Fetch a call", openapi.CALL))
+def fetch(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
+    """Give a call."""
+    desk = Desk(request, account_sid, Scope.READ)
+    return JSONResponse(shown(desk, desk.call(call_sid)))
+
+
+@router.post(
+    f"{PATH}/{{call_sid}}.json",
+    **openapi.told(
+        "updateCall",
+        "Change a live call by a document, or hang it up",
+        openapi.CALL,
+        form=openapi.UPDATE_CALL,
+    ),
+)
+def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
+    """Follow `Twiml` on a live call, or hang it up with `Status=completed`."""
+    desk = Desk(request, account_sid, Scope.CONTROL)
+    call = desk.call(call_sid)
+    fields = desk.form("Status", "Twiml")
+    if len(fields) != 1:
+        raise ApiError(400, BAD_VALUE, "One of Status and Twiml is needed, and one only")
+    steps = _steps(fields["Twiml"]) if "Twiml" in fields else []
+    status = fields.get("Status")
+    if status not in (None, "completed", "canceled"):
+        raise bad_value("Status", f"{status[:40]!r} is none of completed, canceled")
+    if status == "completed" and call.ended_ms is not None:
+        return JSONResponse(shown(desk, call))
+    if not call.is_live:
+        raise ApiError(400, NOT_IN_PROGRESS, f"Call {call.sid} is not in progress")
+    if status == "canceled":
+        why = f"Call {call.sid} was answered; Status=completed ends it"
+        raise ApiError(400, NOT_IN_PROGRESS, why)
+    if status == "completed":
+        _hang_up(desk, call)
+    for step in steps:
+        _follow(desk, call, step)
+    return JSONResponse(shown(desk, desk.call(call_sid)))
+
+
+def _steps(document: str) -> list[Step]:
+    """Compile a document; refuse it whole, before anything of it is done."""
+    try:
+        steps = list(compile_document(document.encode("utf-8", "surrogateescape")).steps)
+    except TwimlError as error:
+        raise bad_value("Twiml", str(error), error.code) from error
+    for index, step in enumerate(steps):
+        if step.do not in _FOLLOWED:
+            verb = step.do.value.capitalize()
+            why = f"line {step.line}: <{verb}> cannot be followed on a call in progress"
+            raise bad_value("Twiml", f"{why}; <Start>, <Stop> and <Hangup> can", 12200)
+        if step.do is Verb.HANGUP:
+            return steps[: index + 1]
+    return steps
+
+
+def _follow(desk: Desk, call: Call, step: Step) -> None:
+    if step.order is not None:
+        start_on(desk, call, step.order)
+    elif step.do is Verb.STOP:
+        desk.store.order_stop(find(desk, call, step.name).sid)
+    else:
+        _hang_up(desk, call)
+
+
+def _hang_up(desk: Desk, call: Call) -> None:
+    action = EndCall(
+        call_sid=call.sid,
+        account_sid=call.account_sid,
+        sip_call_id=call.sip_call_id,
+        from_tag=call.caller.tag,
+        to_tag=call.callee.tag,
+        reason=f"ended by {desk.login.by}",
+    )
+    desk.store.order_action(call.node, action)
+
+
+def shown(desk: Desk, call: Call) -> dict[str, Any]:
+    """Give a call as published."""
+    began_ms, ended_ms = call.answered_ms or call.started_ms, call.ended_ms
+    is_over = call.answered_ms is not None and ended_ms is not None
+    duration = str(max(0, (ended_ms or 0) - began_ms) // 1000) if is_over else None
+    nobody = dict.fromkeys(
+        (
+            "parent_call_sid",
+            "phone_number_sid",
+            "price",
+            "answered_by",
+            "annotation",
+            "forwarded_from",
+            "group_sid",
+            "trunk_sid",
+        )
+    )
+    to, from_ = called_of(call), caller_of(call)
+    return {
+        **nobody,
+        "sid": call.sid,
+        "account_sid": call.account_sid,
+        "to": to,
+        "to_formatted": to,
+        "from": from_,
+        "from_formatted": from_,
+        "caller_name": call.caller.name or None,
+        "status": call_status(call),
+        "direction": DIRECTION,
+        "api_version": API_VERSION,
+        "start_time": rfc2822(began_ms),
+        "end_time": rfc2822_or_none(ended_ms),
+        "duration": duration,
+        "date_created": rfc2822(call.started_ms),
+        "date_updated": rfc2822(ended_ms or began_ms),
+        "price_unit": "USD",
+        "queue_time": "0",
+        "uri": desk.path("Calls", f"{call.sid}.json"),
+        "subresource_uris": {"siprec": desk.path("Calls", call.sid, "Siprec.json")},
+    }
+
+
+def _spans(query: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    return {name: parse_time(name, query[name]) for name in _TIMES if query.get(name)}
+
+
+def _fits(call: Call, query: Mapping[str, str], spans: Mapping[str, tuple[int, int]]) -> bool:
+    if query.get("ParentCallSid"):
+        return False
+    if (status := query.get("Status")) and call_status(call) != status:
+        return False
+    if (to := query.get("To")) and called_of(call) != to:
+        return False
+    if (from_ := query.get("From")) and caller_of(call) != from_:
+        return False
+    for name, (first_ms, last_ms) in spans.items():
+        at_ms = call.ended_ms if name.startswith("End") else call.answered_ms or call.started_ms
+        if at_ms is None:
+            return False
+        if not name.endswith("<") and at_ms < first_ms:
+            return False
+        if not name.endswith(">") and at_ms > last_ms:
+            return False
+    return True

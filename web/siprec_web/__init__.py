@@ -1,0 +1,1 @@
+"""HTTP with others: what may be reached, how it is fetched, how it is signed."""

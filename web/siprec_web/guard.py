@@ -1,0 +1,77 @@
+"""Where a URL of somebody else may lead us: the Internet, and what the operator allows.
+
+A name is looked up once, and the addresses that were checked are those that are connected to.
+"""
+
+import socket
+from collections.abc import Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from siprec_web.errors import FetchFailed, FetchRefused
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+_COMPATIBLE = ip_network("::/96")
+
+
+class Guard:
+    """Tells which addresses may be reached: public ones, and those in the networks of `allow`."""
+
+    def __init__(self, allow: Sequence[Network] = (), *, is_private_allowed: bool = False) -> None:
+        self._allow = tuple(allow)
+        self._is_private_allowed = is_private_allowed
+
+    def resolve(self, host: str, port: int) -> list[Address]:
+        """Look a host up; give its addresses, each of which may be reached.
+
+        Raises:
+            FetchRefused: one of them may not.
+            FetchFailed: there is no such host.
+        """
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise FetchFailed(f"no address of {host}: {error}") from error
+        addresses = list(
+            dict.fromkeys(ip_address(str(each[4][0]).partition("%")[0]) for each in found)
+        )
+        for address in addresses:
+            if not self.may_reach(address):
+                raise FetchRefused(f"{host} is at {address}, which may not be reached")
+        return addresses
+
+    def may_reach(self, address: Address) -> bool:
+        """Tell whether it may be reached; of one that holds another, both must be."""
+        if self._is_private_allowed or self._is_allowed(address):
+            return True
+        return all(self._is_fine(each) for each in (address, *_embedded(address)))
+
+    def _is_allowed(self, address: Address) -> bool:
+        return any(
+            address.version == network.version and address in network for network in self._allow
+        )
+
+    def _is_fine(self, address: Address) -> bool:
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            # What it stands for is judged.
+            return True
+        return self._is_allowed(address) or (address.is_global and not address.is_multicast)
+
+
+def _embedded(address: Address) -> list[IPv4Address]:
+    """Give the IPv4 addresses that an IPv6 address leads to."""
+    if isinstance(address, IPv4Address):
+        return []
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return [each for each in found if each is not None]
