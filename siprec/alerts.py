@@ -2,10 +2,33 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Self
 
 from siprec.inbox import CallbackFailed
-from siprec.model import Alert, AlertLevel, Call, Stream
+from siprec.model import Call, Stream
+
+
+class AlertLevel(StrEnum):
+    """How bad an alert is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something a person should know. `sid` is `NO` + 32 hex, the first two its shard."""
+
+    sid: str
+    account_sid: str
+    code: int
+    level: AlertLevel
+    text: str
+    created_ms: int
+    call_sid: str | None = None
+    stream_sid: str | None = None
+    connector_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

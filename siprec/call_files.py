@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from siprec.alerts import About, Alerts
+from siprec.alerts import About, AlertLevel, Alerts
 from siprec.changes import CallFile, Changes
 from siprec.deadlines import Deadlines
 from siprec.inbox import Notice
-from siprec.model import AlertLevel, Call, Stream
+from siprec.model import Call, Stream
 from siprec.sessions import Sessions
 from siprec.settings import LimitSettings
 from siprec.sids import call_sid_of

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import Alert, Call, Stream, StreamOrder
+from siprec.alerts import Alert
+from siprec.model import Call, Stream, StreamOrder
 from siprec.sids import shard_of_sid
 from siprec.step import RUNNING
 from siprec.stream_events import StreamEvent, refusal_event, stream_events

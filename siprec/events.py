@@ -7,7 +7,8 @@ What concerns one leg reaches the stream as `LegHappened`.
 
 from dataclasses import dataclass
 
-from siprec.model import AlertLevel, Picture, Side
+from siprec.alerts import AlertLevel
+from siprec.model import Picture, Side
 from siprec.sdp import Offer
 
 

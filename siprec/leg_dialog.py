@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.connector import MetadataBy
 from siprec.errors import SdpError
 from siprec.leg_end import (
@@ -25,7 +26,7 @@ from siprec.leg_end import (
 )
 from siprec.leg_gate import gate, labels_of
 from siprec.leg_growth import fit, give_up_growing, grow, growing, grown_in_doubt, take_grown
-from siprec.model import AlertLevel, Ask, Leg, StreamState
+from siprec.model import Ask, Leg, StreamState
 from siprec.sdp import check_answer, grown_offer, muted_offer
 from siprec.session_timer import running, timer_of_answer
 

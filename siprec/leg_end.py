@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from siprec import events as e
-from siprec.model import AlertLevel, Leg, Picture, Plan, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import Leg, Picture, Plan, StreamState
 from siprec.sids import make_fork_tag
 
 CANCEL_MS = 8_000

@@ -7,9 +7,10 @@ the SRS has agreed to what it offers. If it does not, all stays as it is: the au
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.errors import SdpError
 from siprec.leg_end import UNREACHABLE, At, Fault, LegOutcome, release_others, wind_down
-from siprec.model import AlertLevel, Ask, Leg, Picture
+from siprec.model import Ask, Leg, Picture
 from siprec.sdp import Offer, check_answer, parse
 from siprec.sids import make_fork_tag
 

@@ -6,6 +6,7 @@ RFC 3261 §13 and §22, RFC 3264.
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.connector import OnSecureCall
 from siprec.errors import SdpError, SipUriError
 from siprec.leg_dialog import TOO_SMALL, asked_interval_s
@@ -26,7 +27,7 @@ from siprec.leg_end import (
 )
 from siprec.leg_growth import forget_growth
 from siprec.leg_target import target_of
-from siprec.model import AlertLevel, Leg, StreamState
+from siprec.model import Leg, StreamState
 from siprec.sdp import check_answer
 from siprec.session_timer import timer_of_answer
 from siprec.sids import make_fork_tag, make_leg_call_id

@@ -1,4 +1,4 @@
-"""What we keep: calls, streams, legs, connectors, numbers, alerts. docs/redis.md shows where.
+"""What we keep of calls, streams and legs. docs/redis.md shows where.
 
 All times are milliseconds since the epoch (UTC), named `_ms`.
 """
@@ -71,13 +71,6 @@ class StreamState(StrEnum):
     def is_final(self) -> bool:
         """Tell whether nothing further happens to the stream."""
         return self in (StreamState.STOPPED, StreamState.FAILED)
-
-
-class AlertLevel(StrEnum):
-    """How bad an alert is."""
-
-    ERROR = "error"
-    WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,31 +392,3 @@ class Stream:
     def leg(self, number: int) -> Leg | None:
         """Give the leg of that number, None when it is forgotten or never was."""
         return next((leg for leg in self.legs if leg.number == number), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """A called number (`+15550001`), prefix (`+1555*`) or `*`, and the TwiML it follows.
-
-    `program` is the compiled document (siprec.twiml), made once when the number is set.
-    """
-
-    pattern: str
-    account_sid: str
-    twiml: str
-    program: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """Something a person should know. `sid` is `NO` + 32 hex, the first two its shard."""
-
-    sid: str
-    account_sid: str
-    code: int
-    level: AlertLevel
-    text: str
-    created_ms: int
-    call_sid: str | None = None
-    stream_sid: str | None = None
-    connector_name: str | None = None

@@ -1,6 +1,7 @@
 """Patterns of called numbers: an exact user part, a prefix (`+1555*`), or `*` for all."""
 
 import re
+from dataclasses import dataclass
 
 from siprec.errors import NumberError as NumberError
 
@@ -10,6 +11,19 @@ MAX_PREFIX_CHARS = 32
 
 # RFC 3261 user: unreserved, escaped, user-unreserved.
 _USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """A called number (`+15550001`), prefix (`+1555*`) or `*`, and the TwiML it follows.
+
+    `program` is the compiled document (siprec.twiml), made once when the number is set.
+    """
+
+    pattern: str
+    account_sid: str
+    twiml: str
+    program: str
 
 
 def is_number(text: str) -> bool:

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from siprec import events as e
 from siprec import inbox as i
-from siprec.alerts import About
+from siprec.alerts import About, AlertLevel
 from siprec.call_changes import answered_call, changed_call, picture_of
 from siprec.call_files import CallFiles
 from siprec.changes import CallFile, Changes, Order
 from siprec.connector import OnSecureCall
 from siprec.leg_end import UNREACHABLE
 from siprec.live_orders import judge
-from siprec.model import AlertLevel, Call, Leg, Stream, StreamOrder
+from siprec.model import Call, Leg, Stream, StreamOrder
 from siprec.plans import (
     NOT_SECURE,
     UNKNOWN_CONNECTOR,

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from siprec.alerts import About, Alerts
+from siprec.alerts import About, Alert, Alerts
 from siprec.changes import Changes
 from siprec.inbox import CommandRefused
-from siprec.model import Alert, Call
+from siprec.model import Call
 from siprec.verdict import Verdict
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from siprec.actions import Action
+from siprec.alerts import Alert
 from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key, relatives_key
 from siprec.kinship import Relative
-from siprec.model import Alert, Call, Stream, StreamOrder
+from siprec.model import Call, Stream, StreamOrder
 from siprec.pipe import Command, Pipe
 from siprec.record import Seal, from_json, to_json
 from siprec.store import Client, append_action, redis_errors

@@ -9,21 +9,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.connector import OnHold
 from siprec.leg_end import NOTHING_CHANGED, UNREACHABLE, At, LegOutcome
 from siprec.leg_gate import labels_of
 from siprec.leg_setup import fork
-from siprec.model import (
-    AlertLevel,
-    Leg,
-    Moment,
-    Picture,
-    Plan,
-    Side,
-    Stream,
-    StreamOrder,
-    StreamState,
-)
+from siprec.model import Leg, Moment, Picture, Plan, Side, Stream, StreamOrder, StreamState
 from siprec.transitions import TABLE
 
 HISTORY = 60

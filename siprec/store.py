@@ -14,6 +14,7 @@ from typing import Self
 from siprec import actions
 from siprec.account_store import AccountStore
 from siprec.actions import Action
+from siprec.alerts import Alert
 from siprec.connector import Connector
 from siprec.health import Load, SrsHealth
 from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
@@ -27,8 +28,8 @@ from siprec.keys import (
     numbers_key,
     turns_key,
 )
-from siprec.model import Alert, Call, Number, Stream, StreamOrder, Track
-from siprec.numbers import candidates
+from siprec.model import Call, Stream, StreamOrder, Track
+from siprec.numbers import Number, candidates
 from siprec.record import RecordError, from_json, to_json
 from siprec.redis_client import Client as Client
 from siprec.redis_client import StoreUnavailable as StoreUnavailable

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from siprec.alerts import Alert, AlertLevel
 from siprec.keys import ShardKeys
-from siprec.model import Alert, AlertLevel, Stream, StreamOrder
+from siprec.model import Stream, StreamOrder
 from siprec.record import to_json
 from tests.control.conftest import ACCOUNT, CALL, Stack
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from siprec.model import Number
+from siprec.numbers import Number
 from siprec.record import from_json
 from siprec.twiml import compile_document
 from siprec.twiml_run import Program

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from siprec.alerts import AlertLevel
 from siprec.connector import Connector, Srs
 from siprec.health import SrsHealth, key_in
 from siprec.inbox import SrsReplied
-from siprec.model import AlertLevel
 from siprec.recorder import Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import shard_of_call_id

@@ -7,7 +7,7 @@ import pytest
 from siprec.connector import Connector, Srs
 from siprec.health import SrsHealth, srs_key
 from siprec.keys import connectors_key, health_key
-from siprec.model import Number
+from siprec.numbers import Number
 from siprec.record import SEALED, to_json
 from siprec.store import Client, Store, connect
 from siprec.twiml import compile_document

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.alerts import Alert, AlertLevel
 from siprec.changes import CallFile, Changes, Order
-from siprec.model import Alert, AlertLevel, Call, Stream, StreamState
+from siprec.model import Call, Stream, StreamState
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
 from siprec.store import Client, Store, StoreUnavailable, connect

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from siprec.model import AlertLevel, Stream, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import Stream, StreamState
 from tests.kemi.name_server import NameServer
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import WITHIN_S, poll

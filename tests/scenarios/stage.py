@@ -10,7 +10,8 @@ from typing import Self
 from rtpengine_ng.client import ask
 from rtpengine_ng.errors import NgRefused
 from rtpengine_ng.messages import query
-from siprec.model import Alert, Call, Stream, StreamState
+from siprec.alerts import Alert
+from siprec.model import Call, Stream, StreamState
 from tests.scenarios.phone import Phone
 from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.srs import ReferenceSrs, Session

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from siprec.alerts import Alert
 from siprec.connector import Connector, ParametersIn, Srs
-from siprec.model import Alert, Call, Stream, StreamState
+from siprec.model import Call, Stream, StreamState
 from tests.scenarios.polling import WITHIN_S, poll
 from tests.scenarios.rig import Rig
 from tests.scenarios.sipp import SCENARIOS, Sipp

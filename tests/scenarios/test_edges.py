@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from siprec.alerts import AlertLevel
 from siprec.connector import Connector, Srs
-from siprec.model import AlertLevel, StreamState
+from siprec.model import StreamState
 from tests.scenarios.capture import Capture, Packet
 from tests.scenarios.phone import hang_up
 from tests.scenarios.secure_stage import EDGES, SecureStage

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from siprec.alerts import AlertLevel
 from siprec.health import srs_key
-from siprec.model import AlertLevel, Stream, StreamState
+from siprec.model import Stream, StreamState
 from tests.scenarios.breakable_tcp import BreakableTcp
 from tests.scenarios.many_srs import ManySrsStage
 from tests.scenarios.phone import answer, hang_up

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from siprec.alerts import Alert, AlertLevel
 from siprec.errors import SdpError
-from siprec.model import Alert, AlertLevel, Stream, StreamOrder, StreamState
+from siprec.model import Stream, StreamOrder, StreamState
 from siprec.sdp import Offer, Profile, check_answer
 from tests.scenarios.many_srs import ManySrsStage, Spoken
 from tests.scenarios.mutant_srs import CASE_HEADER, Answered, MutantSrs

@@ -2,7 +2,8 @@
 
 import pytest
 
-from siprec.model import AlertLevel, Stream, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import Stream, StreamState
 from tests.scenarios.many_srs import ManySrsStage, Mortal
 
 pytestmark = pytest.mark.daemon

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from siprec.model import AlertLevel, Stream, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import Stream, StreamState
 from tests.scenarios.many_srs import ManySrsStage
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from siprec.model import AlertLevel, Stream, StreamOrder, StreamState, Track
+from siprec.alerts import AlertLevel
+from siprec.model import Stream, StreamOrder, StreamState, Track
 from tests.scenarios.many_srs import ManySrsStage
 from tests.scenarios.phone import answer, hang_up
 from tests.scenarios.polling import poll

@@ -2,7 +2,8 @@
 
 import pytest
 
-from siprec.model import AlertLevel, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import StreamState
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.srs import ReferenceSrs

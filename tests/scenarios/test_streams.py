@@ -5,7 +5,8 @@ from itertools import count
 
 import pytest
 
-from siprec.model import Alert, Call, StreamState
+from siprec.alerts import Alert
+from siprec.model import Call, StreamState
 from tests.scenarios.polling import poll
 from tests.scenarios.sounds import place_in
 from tests.scenarios.srs import Session

@@ -5,7 +5,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from siprec.model import AlertLevel, Stream, StreamState
+from siprec.alerts import AlertLevel
+from siprec.model import Stream, StreamState
 from tests.scenarios.camera import Camera, film
 from tests.scenarios.phone import hang_up
 from tests.scenarios.polling import poll

@@ -1,7 +1,7 @@
 """What an alert is about."""
 
-from siprec.alerts import About, Alerts
-from siprec.model import Alert, AlertLevel, StreamState
+from siprec.alerts import About, Alert, AlertLevel, Alerts
+from siprec.model import StreamState
 from tests.siprec.recorders import make_call
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
 

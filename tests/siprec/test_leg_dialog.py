@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.leg_dialog import ASK_GRACE_MS
 from siprec.leg_end import FLOW_FAILED, FLOW_TRIES, UNREACHABLE
-from siprec.model import AlertLevel, StreamState
+from siprec.model import StreamState
 from tests.siprec.failovers import FAILOVER, A, B, srs_of
 from tests.siprec.pauses import (
     ALL,

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.connector import MetadataBy, OnHold
 from siprec.leg_dialog import NO_UPDATE, RETRIES, RETRY_AFTER_MS, UPDATE_GAP_MS
-from siprec.model import AlertLevel, Ask, Picture, Stream, StreamState
+from siprec.model import Ask, Picture, Stream, StreamState
 from siprec.step import Outcome
 from tests.siprec.pauses import (
     ALL,

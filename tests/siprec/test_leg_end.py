@@ -6,8 +6,9 @@ import pytest
 
 from siprec import events as e
 from siprec import leg_end as t
+from siprec.alerts import AlertLevel
 from siprec.leg_end import LegOutcome
-from siprec.model import AlertLevel, Leg, StreamState
+from siprec.model import Leg, StreamState
 from siprec.sids import make_fork_tag
 from tests.siprec.streams import (
     CHALLENGE,

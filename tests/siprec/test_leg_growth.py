@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.leg_dialog import ASK_GRACE_MS
-from siprec.model import AlertLevel, Leg, Picture, Side, Stream, StreamState
+from siprec.model import Leg, Picture, Side, Stream, StreamState
 from siprec.sdp.session import parse
 from siprec.sids import make_fork_tag
 from siprec.step import Outcome

@@ -6,9 +6,10 @@ import pytest
 
 from siprec import events as e
 from siprec import leg_setup as t
+from siprec.alerts import AlertLevel
 from siprec.connector import OnSecureCall
 from siprec.leg_end import UNREACHABLE, LegOutcome
-from siprec.model import AlertLevel, Leg, StreamState
+from siprec.model import Leg, StreamState
 from siprec.sids import make_fork_tag
 from tests.siprec.streams import (
     CALL_KEY_OFFERED,

@@ -8,10 +8,11 @@ from siprec import events as e
 from siprec import inbox as i
 from siprec import plans
 from siprec import recorder as r
+from siprec.alerts import AlertLevel
 from siprec.changes import Changes
 from siprec.leg_dialog import UPDATE_GAP_MS
 from siprec.live_orders import NO_SUCH_STREAM
-from siprec.model import AlertLevel, Party, Picture, Side, StreamOrder, StreamState, Track
+from siprec.model import Party, Picture, Side, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
 from tests.siprec.recorders import (
     LIMITS,

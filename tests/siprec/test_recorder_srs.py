@@ -7,10 +7,11 @@ import pytest
 from siprec import events as e
 from siprec import inbox as i
 from siprec import recorder as r
+from siprec.alerts import Alert, AlertLevel
 from siprec.connector import Connector, Delivery, OnSecureCall, Srs
 from siprec.health import key_in
 from siprec.leg_end import UNREACHABLE
-from siprec.model import Alert, AlertLevel, Call, Stream, StreamOrder, StreamState
+from siprec.model import Call, Stream, StreamOrder, StreamState
 from siprec.plans import NOT_SECURE
 from siprec.recorder import Recorder
 from siprec.sids import make_stream_sid

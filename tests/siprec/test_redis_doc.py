@@ -10,18 +10,17 @@ import pytest
 
 from siprec import inbox, keys
 from siprec.accounts import Account, ApiKey
+from siprec.alerts import Alert
 from siprec.connector import Connector, Srs
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.kinship import Relative
 from siprec.model import (
-    Alert,
     Ask,
     Call,
     Former,
     Kinship,
     Leg,
     Moment,
-    Number,
     Party,
     Picture,
     Plan,
@@ -29,6 +28,7 @@ from siprec.model import (
     StreamOrder,
     Timer,
 )
+from siprec.numbers import Number
 from siprec.record import SECRET
 from siprec.shard_store import ALERTS_KEPT, EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
 from siprec.step import HISTORY

@@ -1,8 +1,9 @@
 """What is said of commands that could not be understood."""
 
+from siprec.alerts import Alert, AlertLevel
 from siprec.changes import Changes
 from siprec.inbox import CommandRefused
-from siprec.model import Alert, AlertLevel, Call
+from siprec.model import Call
 from siprec.refusals import Refusals
 from siprec.verdict import Verdict
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, STREAM_SID

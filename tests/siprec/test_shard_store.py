@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from siprec.alerts import Alert, AlertLevel
 from siprec.inbox import CallChanged, Entry, SrsReplied, StopOrdered, from_fields
 from siprec.keys import relatives_key
 from siprec.kinship import Relative, relative_of
-from siprec.model import Alert, AlertLevel, Call, StreamOrder, StreamState
+from siprec.model import Call, StreamOrder, StreamState
 from siprec.record import RecordError, from_json
 from siprec.shard_store import EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, Grant, Save, ShardStore
 from siprec.store import Client, StoreUnavailable, connect

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
+from siprec.alerts import AlertLevel
 from siprec.leg_end import UNREACHABLE
 from siprec.leg_setup import FORK_MS, NO_MEDIA
-from siprec.model import AlertLevel, Plan, StreamState
+from siprec.model import Plan, StreamState
 from siprec.step import STEADY_MS, step
 from tests.siprec.failovers import (
     FAILOVER,

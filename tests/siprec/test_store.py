@@ -9,11 +9,13 @@ import pytest
 
 from siprec import actions
 from siprec.actions import EndCall
+from siprec.alerts import Alert, AlertLevel
 from siprec.connector import Connector, Srs
 from siprec.health import Circuit, Load, SrsHealth, SrsLoad, srs_key
 from siprec.inbox import PauseOrdered, StartOrdered, StopOrdered, from_fields
 from siprec.keys import ShardKeys, actions_key, connectors_key, loads_key
-from siprec.model import Alert, AlertLevel, Call, Number, Stream, StreamOrder, StreamState, Track
+from siprec.model import Call, Stream, StreamOrder, StreamState, Track
+from siprec.numbers import Number
 from siprec.record import RecordError
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import SidError, make_call_sid, make_stream_sid, shard_of_sid

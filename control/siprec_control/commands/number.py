@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from siprec.model import Number
-from siprec.numbers import parse_pattern
+from siprec.numbers import Number, parse_pattern
 from siprec.record import to_json, to_plain
 from siprec.store import Store
 from siprec.twiml import MAX_DOCUMENT_BYTES, Program, TwimlError, compile_document

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from siprec.accounts import Scope
-from siprec.model import Alert
+from siprec.alerts import Alert
 from siprec_control.rest import openapi, paging
 from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import MORE_INFO, bad_value, not_found

@@ -8,8 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from siprec.accounts import Account, ApiKey, Scope, name_fault
 from siprec.errors import NumberError, TwimlError
-from siprec.model import Number
-from siprec.numbers import parse_pattern
+from siprec.numbers import Number, parse_pattern
 from siprec.record import to_json, to_plain
 from siprec.twiml import compile_document
 from siprec_control.edges import paths

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from siprec.connector import Connector
 from siprec.keys import connectors_key, numbers_key
-from siprec.model import Number
-from siprec.numbers import candidates
+from siprec.numbers import Number, candidates
 from siprec.record import RecordError, from_json
 from siprec.store import Store, StoreUnavailable, connect, redis_errors
 from siprec.twiml_run import Program

@@ -1,8 +1,8 @@
 """What health checks of recorders ask, and what people are told of them."""
 
+from siprec.alerts import AlertLevel
 from siprec.connector import Connector
 from siprec.health import SrsHealth, key_in
-from siprec.model import AlertLevel
 from siprec.recorder import Recorder
 from siprec.sids import shard_of_call_id
 from siprec.srs_uri import parse_srs_uri
