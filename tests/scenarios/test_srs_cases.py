@@ -319,7 +319,7 @@ def test_srs_that_knows_no_update_is_told_by_reinvite(studio: Studio) -> None:
     for step, count in (("held", 2), ("goes on", 3)):
         end.tell(call.call().sip_call_id)
         end.wait_logged(step)
-        poll(lambda count=count: requests() == told[:count], why=lambda: str(requests()))  # type: ignore[misc]
+        poll(lambda n=count: requests() == told[:n])  # type: ignore[misc]
     call.hang_up()
     end.done()
     assert call.alerts() == []
