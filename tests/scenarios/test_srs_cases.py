@@ -1,19 +1,26 @@
 """Cases of sipp-scenarios/ in which the recorder speaks up in the dialog: what is recorded then."""
 
+import re
+from datetime import datetime, timedelta
+
 import pytest
 
 from siprec.model import Stream, StreamState
 from tests.scenarios.by_hand import (
+    BOB,
     TALK_S,
     bad_recorder,
+    callee,
     heard,
     place,
     promised,
+    readme,
+    sound,
     switches,
 )
 from tests.scenarios.polling import poll
 from tests.scenarios.sounds import FRAME_BYTES, gaps, place_in
-from tests.scenarios.srs import Session
+from tests.scenarios.srs import ReferenceSrs, Session
 from tests.scenarios.studio import CALLEE_SOUND, CALLER_SOUND, SpokenCall, Studio
 
 pytestmark = [pytest.mark.daemon, pytest.mark.usefixtures("no_errors")]
@@ -54,9 +61,7 @@ class Speaking:
 
     def is_inactive(self) -> bool:
         """Tell whether nothing is to be sent on any m-line now."""
-        return all(
-            track.summary["directions"][-1][1] == "inactive" for track in self.session().tracks
-        )
+        return is_inactive(self.session())
 
     def over(self) -> Session:
         """Hang up; there was one recording, and nothing to complain about on either side."""
@@ -102,7 +107,7 @@ def test_srs_that_cancels_its_reinvite_is_recorded_to_on(studio: Studio) -> None
     def statuses() -> dict[str, int | None]:
         return {r["method"]: r["status"] for r in speaking.session().summary["sent_requests"]}
 
-    poll(lambda: statuses().get("CANCEL") and statuses()["INVITE"])
+    poll(lambda: statuses().get("CANCEL") and statuses()["INVITE"], why=lambda: str(statuses()))
     assert statuses() in ({"INVITE": 200, "CANCEL": 200}, {"INVITE": 487, "CANCEL": 200})
     speaking.talk_on()
     heard(speaking.over())
@@ -198,3 +203,125 @@ def test_srs_that_refuses_a_reinvite_gets_nothing_all_the_same(studio: Studio, n
     session = studio.over(speaking.stream, speaking.srs)
     assert (session.ended_by, session.problems) == ("src-bye", [])
     heard(session)
+
+
+def test_srs_that_wants_a_longer_timer_gets_it(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-wants-a-longer-timer")
+    speaking.talk_on()
+    assert [each.state for each in speaking.srs.sessions()] == ["refused", "recording"]
+    refused = speaking.srs.sessions()[0]
+    session = speaking.over()
+    assert (refused.summary["refused_with"], refused.headers("Session-Expires")) == (422, ["1800"])
+    assert session.summary["session_timer"]["interval_s"] == 3600
+    assert (session.headers("Session-Expires"), session.headers("Min-SE")) == (["3600"], ["3600"])
+    heard(session)
+
+
+def test_srs_that_puts_off_a_pause_gets_nothing_meanwhile(studio: Studio) -> None:
+    speaking = Speaking(studio, "srs-puts-off")
+    studio.hear(speaking.stream, TALK_S, speaking.srs)
+    studio.stack.cli("stream", "pause", speaking.stream.sid, "--wait")
+    assert speaking.call.stream("both", StreamState.PAUSED)
+    poll(speaking.is_inactive, why=lambda: str(speaking.session()))
+    paused = speaking.session()
+    # By the clock of the recorder alone: it has agreed two seconds after its 503.
+    put_off = moment(paused.summary["received_requests"][0]["at"])
+    late = [moment(track.summary["last_packet"]) - put_off for track in paused.tracks]
+    assert max(late) < timedelta(seconds=1)
+    studio.stack.cli("stream", "resume", speaking.stream.sid, "--wait")
+    speaking.talk_on()
+    session = speaking.over()
+    asked = [(r["method"], r["status"]) for r in session.summary["received_requests"]]
+    assert asked == [("INVITE", 503), ("INVITE", 200), ("INVITE", 200), ("BYE", 200)]
+    one_gap(session)
+
+
+def moment(iso: str) -> datetime:
+    """Read a time of summary.json."""
+    return datetime.fromisoformat(iso)
+
+
+def test_srs_that_forgets_a_session_is_left_for_another(studio: Studio) -> None:
+    srs, other, connector = forgetful(studio)
+    call = place(studio, "both-tracks", connector=connector)
+    stream = sound(studio, call, srs)
+    studio.stack.cli("stream", "pause", stream.sid, "--wait")
+    poll(lambda: is_inactive(other.session_of(stream.sid)), why=lambda: str(other.sessions()))
+    so_far = other.sessions()[0].packets
+    studio.stack.cli("stream", "resume", stream.sid, "--wait")
+    studio.hear(stream, TALK_S, other)
+    assert call.hang_up().end_reason == "bye"
+    assert so_far == 0
+    assert shown_alerts(call, srs, other) == promised_alerts("srs-forgets")[:2]
+    assert [each.sid for each in call.streams()] == [stream.sid]
+    (lost,) = srs.sessions()
+    requests = [(each["method"], each["status"]) for each in lost.summary["received_requests"]]
+    assert requests == [("INVITE", 481)]
+    heard(studio.session(stream, other))
+
+
+def test_srs_that_forgets_again_fails_the_stream(studio: Studio) -> None:
+    srs, connector = bad_recorder(studio, *switches("srs-forgets"))
+    call = place(studio, "both-tracks", connector=connector)
+    stream = sound(studio, call, srs)
+    studio.stack.cli("stream", "pause", stream.sid)
+    assert call.stream("both", StreamState.FAILED).error_code == UNREACHABLE
+    assert call.hang_up().end_reason == "bye"
+    assert shown_alerts(call, srs) == promised_alerts("srs-forgets")[2:]
+    assert len(srs.sessions()) == 2
+
+
+def is_inactive(session: Session | None) -> bool:
+    """Tell whether nothing is to be sent on any m-line of a session now."""
+    return session is not None and all(
+        track.summary["directions"][-1][1] == "inactive" for track in session.tracks
+    )
+
+
+def forgetful(studio: Studio) -> tuple[ReferenceSrs, ReferenceSrs, str]:
+    """Start the two recorders of `srs-forgets`, and set a connector with both."""
+    srs, other = studio.rig.srs(*switches("srs-forgets")), studio.rig.srs()
+    name = f"By hand {srs.address}"
+    words = ("--srs", f"{srs.uri},priority=1", "--srs", f"{other.uri},priority=2")
+    studio.stack.cli("connector", "set", name, *words)
+    return srs, other, name
+
+
+def promised_alerts(case: str) -> list[str]:
+    """Give the alerts that a README shows, with any gap."""
+    lines = re.findall(r"^    ((?:error|warning) .+)$", readme(case), re.M)
+    return [re.sub(r"  +", "  ", re.sub(r"gap of \S+ s", "gap", line)) for line in lines]
+
+
+def shown_alerts(call: SpokenCall, *recorders: ReferenceSrs) -> list[str]:
+    """Give the alerts about a call as a README shows them."""
+    text = "\n".join(f"{a.level.value}  {a.code}  SR…  {a.text}" for a in call.alerts())
+    for port, srs in enumerate(recorders, 5090):
+        text = text.replace(srs.address, f"127.0.0.1:{port}")
+    return re.sub(r"gap of \S+ s", "gap", text).splitlines()
+
+
+def test_srs_that_knows_no_update_is_told_by_reinvite(studio: Studio) -> None:
+    srs = studio.rig.srs(*switches("srs-knows-no-update"))
+    name = f"By hand {srs.address}"
+    studio.stack.cli("connector", "set", name, "--srs", srs.uri, "--metadata-by", "update")
+    end = callee(studio, "callee-holds/callee.xml")
+    caller = "callee-holds/caller.xml"
+    call = place(studio, "both-tracks", caller=caller, callees={BOB: end.port}, connector=name)
+    stream = sound(studio, call, srs)
+
+    def requests() -> list[tuple[str, int]]:
+        session = srs.session_of(stream.sid)
+        assert session is not None
+        return [(r["method"], r["status"]) for r in session.summary["received_requests"]]
+
+    told = [("UPDATE", 501), ("INVITE", 200), ("INVITE", 200)]
+    for step, count in (("held", 2), ("goes on", 3)):
+        end.tell(call.call().sip_call_id)
+        end.wait_logged(step)
+        poll(lambda n=count: requests() == told[:n])  # type: ignore[misc]
+    call.hang_up()
+    end.done()
+    assert call.alerts() == []
+    heard(studio.session(stream, srs))
+    assert requests() == [*told, ("BYE", 200)]
