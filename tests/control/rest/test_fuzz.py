@@ -1,0 +1,71 @@
+"""What the OpenAPI document says is true: no request finds a 500, or an answer it does not tell."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from siprec_control.rest.app import make_api
+from tests.control.rest.conftest import Api
+
+pytestmark = pytest.mark.daemon
+
+CHECKS = [
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = sorted(
+    operation["operationId"]
+    for operations in make_api().openapi()["paths"].values()
+    for operation in operations.values()
+)
+EXAMPLES = 15
+
+
+@pytest.fixture(scope="module")
+def sid(api: Api) -> str:
+    """Give the sid of a call, so that some requests are about something that is there."""
+    call = api.studio.call(None)
+    found = call.call().sid
+    call.hang_up()
+    return found
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_fuzzed_requests_get_only_answers_that_are_told(api: Api, sid: str, operation: str) -> None:
+    schema = schemathesis.openapi.from_dict(make_api().openapi())
+    schema.config.update(base_url=api.base)
+    found = schema.find_operation_by_id(operation)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=found.as_strategy(), is_ours=st.booleans())
+    def ask(case: Any, is_ours: bool) -> None:
+        if "account_sid" in case.path_parameters:
+            case.path_parameters["account_sid"] = api.sid
+        if is_ours and "call_sid" in case.path_parameters:
+            case.path_parameters["call_sid"] = sid
+        response = case.call(auth=(api.sid, api.token), timeout=30)
+        assert response.status_code != 500
+        case.validate_response(response, checks=CHECKS)
+
+    ask()
+
+
+def test_document_is_served_and_is_the_one_that_was_fuzzed(api: Api) -> None:
+    assert api.ask("GET", f"{api.base}/openapi.json", auth=None).json() == make_api().openapi()
