@@ -5,7 +5,7 @@ import json
 import pytest
 
 from siprec.accounts import Account
-from siprec.model import Number
+from siprec.numbers import Number
 from siprec.store import Store
 from tests.control.conftest import ACCOUNT, Stack
 
