@@ -11,6 +11,7 @@ from siprec_kemi.proxy.calls import Calls
 from siprec_kemi.proxy.dialogs import Dialogs
 from siprec_kemi.proxy.documents import Documents
 from siprec_kemi.proxy.entrance import Entrance
+from siprec_kemi.proxy.fetches import Fetches, library_of
 from siprec_kemi.proxy.inside import Inside
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.outbox import Outbox
@@ -26,6 +27,7 @@ class Proxy:
     def __init__(self) -> None:
         self._runtime = load_runtime(RedisUser.PROXY)
         self._outbox = Outbox()
+        self._fetches = Fetches()
         self._breaker = Breaker()
 
     @ksr.hook
@@ -43,7 +45,9 @@ class Proxy:
             documents.warm_up()
         awareness = Awareness(settings.awareness, url, prefix, self._breaker, reports.order)
         ids = SessionIds(key, settings.sip.session_id)
-        self._calls = Calls(runtime, documents, media, policy, reports, awareness, ids)
+        self._calls = Calls(
+            runtime, documents, media, policy, reports, awareness, ids, self._fetches
+        )
         self._dialogs = Dialogs(key, media, reports, awareness, ids, policy)
         self._entrance = Entrance(key, self._calls, self._dialogs, policy, Inside(runtime))
 
@@ -73,6 +77,11 @@ class Proxy:
         self._calls.resume()
 
     @ksr.hook
+    def ksr_call_fetched(self, message: Any) -> None:
+        """A document was fetched, or was not."""
+        self._calls.fetched()
+
+    @ksr.hook
     def ksr_dialog_reply(self, message: Any) -> None:
         """Look at a reply inside a call."""
         self._dialogs.replied()
@@ -92,6 +101,11 @@ class Proxy:
         """Run the outbox in its own process, for ever."""
         settings = self._runtime.settings
         self._outbox.serve(settings.redis.url or "", settings.redis.prefix, self._runtime.node)
+
+    @ksr.hook
+    def ksr_fetches(self, message: Any, name: str) -> None:
+        """Fetch documents in a process of its own, for ever."""
+        self._fetches.serve(library_of(self._runtime))
 
     @ksr.hook
     def ksr_actions(self, message: Any, name: str) -> None:

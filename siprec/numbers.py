@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 from siprec.errors import NumberError as NumberError
+from siprec.model import CallbackMethod
+from siprec.twiml_run import Source
 
 MAX_NUMBER_CHARS = 128
 MAX_PREFIX_CHARS = 32
@@ -17,13 +19,25 @@ _USER = re.compile(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+")
 class Number:
     """A called number (`+15550001`), prefix (`+1555*`) or `*`, and the TwiML it follows.
 
-    `program` is the compiled document (siprec.twiml), made once when the number is set.
+    `program` is the compiled document (siprec.twiml), made once when the number is set; "" when
+    it has none of its own. `url` is where its document is fetched for each call, `fallback_url`
+    where else; "" for none. The one of its own is followed when neither gives any.
     """
 
     pattern: str
     account_sid: str
     twiml: str
     program: str
+    url: str = ""
+    method: CallbackMethod = CallbackMethod.POST
+    fallback_url: str = ""
+    fallback_method: CallbackMethod = CallbackMethod.POST
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Give where its document is fetched, in turn."""
+        both = ((self.url, self.method), (self.fallback_url, self.fallback_method))
+        return tuple(Source(url=url, method=method) for url, method in both if url)
 
 
 def is_number(text: str) -> bool:

@@ -1,7 +1,7 @@
 """TwiML documents: what a called number follows, checked and compiled once.
 
     Response > Start > Siprec > Parameter, Stop > Siprec, Dial > Number | Sip,
-               Pause, Reject, Hangup
+               Pause, Reject, Redirect, Hangup
 
 Element names are case-sensitive, as the builders of the TwiML world write them.
 """
@@ -22,9 +22,11 @@ from siprec.sip_uri import parse_uri
 from siprec.twiml_run import Action as Action
 from siprec.twiml_run import Advance as Advance
 from siprec.twiml_run import DialOut as DialOut
+from siprec.twiml_run import Fetch as Fetch
 from siprec.twiml_run import Program as Program
 from siprec.twiml_run import Refuse as Refuse
 from siprec.twiml_run import RejectReason as RejectReason
+from siprec.twiml_run import Source as Source
 from siprec.twiml_run import Step as Step
 from siprec.twiml_run import Target as Target
 from siprec.twiml_run import TargetKind as TargetKind
@@ -34,6 +36,7 @@ from siprec.twiml_run import advance as advance
 
 MAX_DOCUMENT_BYTES = 65_536
 MAX_TARGETS = 10
+MAX_URL_CHARS = 4096
 
 _NOT_XML = 12100
 _BAD_SCHEMA = 12200
@@ -210,6 +213,29 @@ def _reject(element: etree._Element) -> Iterator[Step]:
     yield Step(do=Verb.REJECT, reason=reason, line=_line(element))
 
 
+def _redirect(element: etree._Element) -> Iterator[Step]:
+    _attributes(element, "method")
+    method = _choice(element, "method", CallbackMethod.POST)
+    if len(element):
+        raise _fault(element[0], "is not known in <Redirect>, which holds a URL")
+    url = _text(element)
+    if why := _url_fault(url):
+        raise _fault(element, why)
+    yield Step(do=Verb.REDIRECT, source=Source(url=url, method=method), line=_line(element))
+
+
+def _url_fault(url: str) -> str:
+    """Say why a URL, which may be relative to that of the document, cannot be one."""
+    if not url:
+        return "is empty; a URL is required"
+    if len(url) > MAX_URL_CHARS:
+        return f"is over {MAX_URL_CHARS} characters"
+    scheme, colon, _ = url.partition(":")
+    if colon and scheme.isalpha() and scheme.lower() not in ("http", "https"):
+        return f"{url[:40]!r} does not begin with http:// or https://"
+    return ""
+
+
 def _hangup(element: etree._Element) -> Iterator[Step]:
     _attributes(element)
     _empty(element)
@@ -222,6 +248,7 @@ _VERBS: Mapping[str, Callable[[etree._Element], Iterator[Step]]] = {
     "Dial": _dial,
     "Pause": _pause,
     "Reject": _reject,
+    "Redirect": _redirect,
     "Hangup": _hangup,
 }
 

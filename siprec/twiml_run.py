@@ -7,7 +7,7 @@ stored as a record. For each call the proxy goes through it with `advance()`.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from siprec.model import StreamOrder
+from siprec.model import CallbackMethod, StreamOrder
 
 
 class Verb(StrEnum):
@@ -18,6 +18,7 @@ class Verb(StrEnum):
     DIAL = "dial"
     PAUSE = "pause"
     REJECT = "reject"
+    REDIRECT = "redirect"
     HANGUP = "hangup"
 
 
@@ -44,11 +45,19 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a document is fetched, and how."""
+
+    url: str
+    method: CallbackMethod = CallbackMethod.POST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One instruction. Only the fields of its verb count.
 
     START: `order`. STOP: `name`. DIAL: `targets`, `timeout_s`. PAUSE: `length_s`.
-    REJECT: `reason`. `line` is where it stands in the document.
+    REJECT: `reason`. REDIRECT: `source`. `line` is where it stands in the document.
     """
 
     do: Verb
@@ -59,6 +68,7 @@ class Step:
     timeout_s: int = 30
     length_s: int = 1
     reason: RejectReason = RejectReason.REJECTED
+    source: Source | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +101,14 @@ class Refuse:
     reason: str
 
 
-Action = DialOut | Wait | Refuse
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """Follow another document from here on, which is fetched first."""
+
+    source: Source
+
+
+Action = DialOut | Wait | Refuse | Fetch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +168,8 @@ def _action(step: Step) -> Action:
             return DialOut(targets=step.targets, timeout_s=step.timeout_s)
         case Verb.PAUSE:
             return Wait(length_s=step.length_s)
+        case Verb.REDIRECT if step.source is not None:
+            return Fetch(source=step.source)
         case Verb.REJECT if step.reason is RejectReason.BUSY:
             return _BUSY
         case _:

@@ -61,6 +61,7 @@ class Server:
 
         class Http(ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 256
             address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
 
         self._http = Http((host, 0), Handler)

@@ -8,9 +8,10 @@ from ipaddress import ip_network
 import pytest
 
 from siprec_web.errors import FetchFailed, FetchTimeout
-from siprec_web.fetch import Fetcher, shown
+from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 from siprec_web.overrides import Overrides, parse_url
+from siprec_web.urls import shown
 from tests.web.servers import Asked, Server, say
 
 LOOPBACK = Guard([ip_network("127.0.0.0/8"), ip_network("::1/128")])

@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from siprec_web.errors import FetchError, FetchFailed, FetchRefused, FetchTimeout, UrlError
+from siprec_web.errors import FetchError, FetchFailed, FetchTimeout, UrlError
 from siprec_web.guard import Guard
 from siprec_web.overrides import Overrides, parse_url
 
@@ -82,12 +82,6 @@ class Fetcher:
                     tries=number,
                 )
         raise AssertionError("the last try returns or raises")
-
-
-def shown(url: str) -> str:
-    """Give a URL as it may be logged: without credentials, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _kind(error: FetchError) -> str:
@@ -276,6 +270,3 @@ def _credentials(url: str) -> tuple[str, tuple[str, str] | None]:
         return url, None
     name, _, password = user.partition(":")
     return urlunsplit(parts._replace(netloc=host)), (unquote(name), unquote(password))
-
-
-__all__ = ["FetchFailed", "FetchRefused", "FetchTimeout", "Fetcher", "Response", "shown"]

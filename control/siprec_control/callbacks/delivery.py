@@ -8,11 +8,11 @@ from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec.stream_events import Callback
 from siprec_control.callbacks.queues import Fault
-from siprec_control.callbacks.urls import shown, with_query, without_login
 from siprec_web.errors import FetchError, FetchRefused, UrlError
 from siprec_web.fetch import Fetcher
 from siprec_web.overrides import parse_url
 from siprec_web.signature import sign
+from siprec_web.urls import shown, with_query, without_login
 
 NOT_DELIVERED = 11200
 ANSWERED_WITH_ERROR = 15003

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from siprec.stream_events import Callback
-from siprec_control.callbacks.urls import origin
+from siprec_web.urls import origin
 
 AT_ONCE = 64
 """So many callbacks are under way to receivers that answer."""

@@ -9,11 +9,11 @@ from siprec.callback_store import CallbackStore, GivenUp
 from siprec.store import connect
 from siprec.stream_events import Undelivered
 from siprec_control import output
-from siprec_control.callbacks.urls import shown
 from siprec_control.commands.nouns import Noun, Nouns
 from siprec_control.config import config_path
 from siprec_control.errors import Refused
 from siprec_control.state import read_runtime, state_folder
+from siprec_web.urls import shown
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from siprec.model import CallbackMethod
 from siprec.numbers import Number, parse_pattern
 from siprec.record import to_json, to_plain
 from siprec.store import Store
@@ -12,6 +13,9 @@ from siprec.twiml import MAX_DOCUMENT_BYTES, Program, TwimlError, compile_docume
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
 from siprec_control.errors import Refused
+from siprec_web.errors import UrlError
+from siprec_web.overrides import parse_url
+from siprec_web.urls import shown
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
@@ -19,7 +23,12 @@ def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
     noun = Noun(nouns, common, "number", "say what calls to a number do")
     verb = noun.verb("set", set_number, "let a number follow a TwiML document")
     verb.add_argument("number", metavar="NUMBER", help="+15550001, a prefix +1555*, or *")
-    verb.add_argument("--twiml", metavar="FILE", required=True, help="the document; - is stdin")
+    verb.add_argument("--twiml", metavar="FILE", help="the document; - is stdin")
+    verb.add_argument("--url", help="where it is fetched for each call instead")
+    verb.add_argument("--fallback-url", metavar="URL", help="where, when that fails")
+    for option in ("--method", "--fallback-method"):
+        methods = [method.value for method in CallbackMethod]
+        verb.add_argument(option, choices=methods, default=CallbackMethod.POST.value)
     noun.verb("list", list_numbers, "list the numbers")
     for name, act in (("show", show_number), ("delete", delete_number)):
         verb = noun.verb(name, act, f"{name} a number")
@@ -27,29 +36,52 @@ def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
 
 
 def set_number(arguments: argparse.Namespace) -> int:
-    """Compile a document and let a number of the default account follow it."""
+    """Let a number of the default account follow a document: its own, or one of the web."""
     pattern = parse_pattern(arguments.number)
-    document = _read(arguments.twiml)
-    try:
-        program = compile_document(document)
-    except TwimlError as error:
-        raise Refused(f"--twiml: {arguments.twiml}: {error}") from error
+    if not arguments.twiml and not arguments.url:
+        raise Refused("--twiml or --url: one of them is required")
+    if arguments.fallback_url and not arguments.url:
+        raise Refused("--fallback-url: there is no --url that could fail")
+    for option in ("url", "fallback_url"):
+        _check_url(option, getattr(arguments, option))
+    document, program = _own(arguments.twiml)
     with open_store(arguments) as (store, account_sid):
         number = Number(
             pattern=pattern,
             account_sid=account_sid,
             twiml=document.decode(),
-            program=to_json(program),
+            program="" if program is None else to_json(program),
+            url=arguments.url or "",
+            method=CallbackMethod(arguments.method),
+            fallback_url=arguments.fallback_url or "",
+            fallback_method=CallbackMethod(arguments.fallback_method),
         )
         store.put_number(number)
-        missing = _missing_connectors(store, account_sid, program)
+        missing = _missing_connectors(store, account_sid, program or Program())
     for name in missing:
         print(f"siprec: note: connector {output.shown(name)} is not set yet", file=sys.stderr)
     if arguments.json:
         output.print_json(_plain(number))
     else:
-        print(f"number {pattern} follows {output.shown(arguments.twiml)}")
+        print(f"number {pattern} follows {output.shown(shown(arguments.url or arguments.twiml))}")
     return 0
+
+
+def _check_url(option: str, url: str | None) -> None:
+    try:
+        parse_url(url or "http://none/")
+    except UrlError as error:
+        raise Refused(f"--{option.replace('_', '-')}: {error}") from error
+
+
+def _own(name: str | None) -> tuple[bytes, Program | None]:
+    if name is None:
+        return b"", None
+    document = _read(name)
+    try:
+        return document, compile_document(document)
+    except TwimlError as error:
+        raise Refused(f"--twiml: {name}: {error}") from error
 
 
 def list_numbers(arguments: argparse.Namespace) -> int:
@@ -59,7 +91,7 @@ def list_numbers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json([_plain(number) for number in numbers])
         return 0
-    rows = [(n.pattern, f"{len(n.twiml.encode())} bytes") for n in numbers]
+    rows = [(n.pattern, shown(n.url) or f"{len(n.twiml.encode())} bytes") for n in numbers]
     output.print_table(("NUMBER", "DOCUMENT"), rows, none="no numbers")
     return 0
 
@@ -73,7 +105,10 @@ def show_number(arguments: argparse.Namespace) -> int:
     if arguments.json:
         output.print_json(_plain(number))
     else:
-        output.print_fields([("number", number.pattern), ("account", number.account_sid)])
+        pairs = [("number", number.pattern), ("account", number.account_sid)]
+        for name, source in zip(("url", "fallback-url"), number.sources, strict=False):
+            pairs.append((name, f"{source.method.value} {output.shown(shown(source.url))}"))
+        output.print_fields(pairs)
         print()
         print("\n".join(output.shown(line) for line in number.twiml.splitlines()))
     return 0

@@ -3,21 +3,24 @@
 import secrets
 from dataclasses import replace
 
+from siprec.call_parameters import call_parameters
 from siprec.connector import Connector
 from siprec.inbox import Notice
 from siprec.model import Call, Side
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
-from siprec.twiml_run import DialOut, Program, Refuse, Wait, advance
+from siprec.twiml_run import DialOut, Fetch, Program, Refuse, Source, Wait, advance
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
+from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull
 from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.kinship import kinship_of_invite
+from siprec_kemi.proxy.library import FetchRequest, Found
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
@@ -33,8 +36,14 @@ NO_SUCH_STREAM = 31952
 NO_GATEWAY = 12200
 STORE_AWAY = 20503
 NO_RECORDER = 32011
+BAD_DOCUMENT = 12200
 RETRY_AFTER_S = 30
 TRYING = 100
+
+MAX_FETCHES = 10
+# Two URLs may take 15 s each; tm gives the call up soon after.
+FETCH_MS = 32_000
+NO_FETCH = Notice(code=11200, text="the document was not fetched in time, or nobody could")
 
 # Silence of a target is not waited out longer than its Dial, nor for ever without one.
 RING_S = 180
@@ -53,6 +62,7 @@ class Calls:
         reports: Reports,
         awareness: Awareness,
         session_ids: SessionIds,
+        fetches: Fetches,
     ) -> None:
         self._account_sid = runtime.settings.account.sid or ""
         self._node = runtime.node
@@ -63,6 +73,7 @@ class Calls:
         self._reports = reports
         self._awareness = awareness
         self._session_ids = session_ids
+        self._fetches = fetches
 
     def invite(self) -> None:
         """Take a new call: its document when the number has one, else the default route."""
@@ -76,18 +87,80 @@ class Calls:
         ksr.on_reply(ON_REPLY)
         ksr.on_failure(ON_FAILURE)
         if document is None:
-            self._route_by_default(invitation, called)
-        elif unmet := self._documents.unmet(document):
-            self._refuse_unrecorded(invitation, unmet)
+            self._route_by_default(invitation)
+        elif document.sources:
+            own = document.program
+            self._fetch(replace(invitation, sources=document.sources, own=own), document.sources)
         else:
-            self._follow(
-                replace(
-                    invitation,
-                    program=document.program,
-                    tracked=document.may_end_calls,
-                    records_early=document.records_early,
-                )
+            self._begin(invitation, document)
+
+    def _begin(self, invitation: Invitation, document: Document) -> None:
+        """Follow a document from its beginning, if its call can be recorded as it must be."""
+        if unmet := self._documents.unmet(document):
+            self._refuse_unrecorded(invitation, unmet)
+            return
+        self._follow(
+            replace(
+                invitation,
+                program=document.program,
+                position=0,
+                tracked=invitation.tracked or document.may_end_calls,
+                records_early=invitation.records_early or document.records_early,
             )
+        )
+
+    def _fetch(self, invitation: Invitation, sources: tuple[Source, ...]) -> None:
+        """Let the call wait for a document; nothing else waits."""
+        if invitation.fetches >= MAX_FETCHES:
+            text = f"Redirect: {MAX_FETCHES} documents were fetched for one call already"
+            notice = Notice(code=BAD_DOCUMENT, text=text)
+            invitation = replace(invitation, notices=(*invitation.notices, notice))
+            self._refuse(invitation, 480, "Temporarily Unavailable")
+            return
+        invitation = replace(invitation, fetches=invitation.fetches + 1, is_fetching=True)
+        keep(invitation)
+        ksr.set_timers(invite_ms=FETCH_MS, reply_ms=FETCH_MS)
+        suspended = ksr.suspend()
+        if suspended is None:
+            self._after_fetch(invitation, Found(notices=(NO_FETCH,)))
+            return
+        index, label = suspended
+        request = FetchRequest(
+            index=index,
+            label=label,
+            account_sid=invitation.call.account_sid,
+            sources=sources,
+            fields=tuple(call_parameters(invitation.call).items()),
+            base=invitation.url,
+        )
+        try:
+            self._fetches.put(request)
+        except FetchesFull as error:
+            ksr.log("warning", f"{invitation.call.sid}: {error}")
+            ksr.resume(index, label, ON_FETCHED)
+
+    def fetched(self) -> None:
+        """Go on after a fetch, unless the caller gave up."""
+        invitation = kept()
+        if invitation is not None and not ksr.is_cancelled():
+            self._after_fetch(invitation, self._fetches.found or Found(notices=(NO_FETCH,)))
+
+    def _after_fetch(self, invitation: Invitation, found: Found) -> None:
+        """Follow what was found, else the number's own document; else nobody records the call."""
+        notices = (*invitation.notices, *found.notices)
+        invitation = replace(invitation, is_fetching=False, notices=notices)
+        account_sid = invitation.call.account_sid
+        program, own = found.program, invitation.own
+        if program is None:
+            # Once is enough.
+            invitation = replace(invitation, own=None, sources=())
+        if program is None and own is None:
+            text = "no document could be had; the call went by the default route, unrecorded"
+            notice = Notice(code=NO_FETCH.code, text=text)
+            self._route_by_default(replace(invitation, notices=(*notices, notice)))
+            return
+        document = self._documents.of_program(account_sid, program or own or Program())
+        self._begin(replace(invitation, url=found.url), document)
 
     def resume(self) -> None:
         """Go on after a `<Pause>`, unless the caller gave up."""
@@ -149,6 +222,9 @@ class Calls:
         status = ksr.failure_status()
         if ksr.is_cancelled():
             self._give_up(invitation, "cancelled")
+        elif invitation.is_fetching:
+            # Nobody fetched it in time.
+            self._after_fetch(invitation, Found(notices=(NO_FETCH,)))
         elif invitation.program is not None and status not in CHALLENGES and status < 600:
             self._follow(invitation)
         else:
@@ -211,6 +287,8 @@ class Calls:
             case Wait(length_s=length_s):
                 # What is left may be nothing: then the call ends after the wait.
                 self._wait(replace(invitation, program=program), length_s)
+            case Fetch(source=source):
+                self._fetch(invitation, (source, *invitation.sources[1:]))
             case Refuse(status=status, reason=reason):
                 self._refuse(invitation, status, reason)
 
@@ -224,7 +302,8 @@ class Calls:
         if not ksr.resume_after(ON_RESUME, turn_s):
             self._refuse(invitation, 500, "Server Internal Error")
 
-    def _route_by_default(self, invitation: Invitation, called: str) -> None:
+    def _route_by_default(self, invitation: Invitation) -> None:
+        called = invitation.call.number
         target = self._policy.default_target(ksr.text("$ru"), called, is_to_us=ksr_proxy.is_to_us())
         if target is None or not is_sip_uri(target):
             self._refuse(invitation, 404, "Not Found")

@@ -9,7 +9,7 @@ from siprec.keys import connectors_key, numbers_key
 from siprec.numbers import Number, candidates
 from siprec.record import RecordError, from_json
 from siprec.store import Store, StoreUnavailable, connect, redis_errors
-from siprec.twiml_run import Program
+from siprec.twiml_run import Program, Source
 from siprec_kemi import ksr
 from siprec_kemi.clock import monotonic_s, now_ms
 from siprec_kemi.proxy.breaker import Breaker
@@ -33,14 +33,16 @@ class Document:
 
     `required` are the connectors without which no call to the number may be answered.
     `may_end_calls` tells whether a recording that is lost may have to end the call, and
-    `records_early` whether one may begin before the answer.
+    `records_early` whether one may begin before the answer. `sources` are where a document is
+    fetched, before that of the number itself; `program` is None when it has none.
     """
 
     account_sid: str
-    program: Program
+    program: Program | None
     required: tuple[Connector, ...] = ()
     may_end_calls: bool = False
     records_early: bool = False
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,21 @@ class Documents:
         self._keep(called, now + FRESH_S, document)
         return document
 
+    def of_program(self, account_sid: str, program: Program) -> Document:
+        """Give a document that was fetched, with what its connectors ask of the call.
+
+        Without Redis, they ask nothing.
+        """
+        named = _Named(account_sid, named_connectors(program))
+        texts: list[str | None] = []
+        if named.names and not self._breaker.is_open():
+            try:
+                texts = self._connectors(named)
+            except StoreUnavailable as error:
+                self._breaker.trip()
+                ksr.log("warning", f"{error}; connectors of a fetched document are not known")
+        return _document(account_sid, program, texts)
+
     def unmet(self, document: Document) -> Connector | None:
         """Give a required connector of the document of which no SRS lives; None when all is well.
 
@@ -140,7 +157,10 @@ class Documents:
         if best is None:
             return None
         number = from_json(Number, best)
-        program = from_json(Program, number.program)
+        program = from_json(Program, number.program) if number.program else None
+        if program is None or number.sources:
+            # What it names is not known yet.
+            return Document(number.account_sid, program, sources=number.sources)
         named = _Named(number.account_sid, named_connectors(program))
         if named.names and named != likely:
             self._likely = named

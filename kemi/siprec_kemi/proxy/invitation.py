@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from siprec.inbox import Notice
 from siprec.model import Call, StreamOrder
 from siprec.record import from_json, to_json
-from siprec.twiml_run import Program
+from siprec.twiml_run import Program, Source
 from siprec_kemi import ksr
 
 _INVITATION = "$avp(siprec)"
@@ -23,7 +23,9 @@ class Invitation:
     `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
     `dialled` tells that a target was dialled before: we are on the path, with media or without.
     `records_early` tells that early media may be recorded. `offered` tells that the INVITE has an
-    offer, so that what has SDP in reply is the answer.
+    offer, so that what has SDP in reply is the answer. `sources` are where the number's document
+    may be fetched, and `own` is the one that it has itself; `url` is where the one that is
+    followed came from, `fetches` how often one was fetched. `is_fetching`: it waits for one.
     """
 
     call: Call
@@ -38,6 +40,11 @@ class Invitation:
     records_early: bool = False
     dialled: bool = False
     offered: bool = False
+    sources: tuple[Source, ...] = ()
+    own: Program | None = None
+    url: str = ""
+    fetches: int = 0
+    is_fetching: bool = False
 
 
 def keep(invitation: Invitation) -> None:

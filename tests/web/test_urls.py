@@ -2,7 +2,7 @@
 
 import pytest
 
-from siprec_control.callbacks.urls import origin, shown, with_query, without_login
+from siprec_web.urls import origin, shown, with_query, without_login
 
 
 def test_origin_is_scheme_host_and_port() -> None:

@@ -1,0 +1,141 @@
+"""Documents of the web: fetched with the parameters of a call, compiled, kept as headers allow.
+
+RFC 9111 §5.2.2. What goes wrong with one source is noted, and the next one is asked.
+"""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from siprec.inbox import Notice
+from siprec.model import CallbackMethod
+from siprec.record import RecordError
+from siprec.store import StoreUnavailable
+from siprec.twiml import MAX_DOCUMENT_BYTES, Program, Source, TwimlError, compile_document
+from siprec_kemi.clock import monotonic_s
+from siprec_web.errors import FetchError, UrlError
+from siprec_web.fetch import Fetcher, Response
+from siprec_web.overrides import parse_url
+from siprec_web.signature import sign
+from siprec_web.urls import shown, with_query, without_login
+
+NOT_FETCHED = 11200
+KEPT = 1_000
+LONGEST_S = 3_600.0
+
+_MAX_AGE = re.compile(r"(?i)(?:^|,)\s*max-age\s*=\s*\"?(\d{1,9})")
+_NOT_KEPT = re.compile(r"(?i)(?:^|,)\s*(?:no-store|no-cache|private)\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest:
+    """A suspended INVITE, and where its document may be; `base` is what relative URLs go by.
+
+    `fields` are the parameters of the call. A record.
+    """
+
+    index: int
+    label: int
+    account_sid: str
+    sources: tuple[Source, ...]
+    fields: tuple[tuple[str, str], ...]
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The document to follow, None when there is none, and its URL; what people should know."""
+
+    program: Program | None = None
+    url: str = ""
+    notices: tuple[Notice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    until_s: float
+    program: Program
+    url: str
+
+
+class Library:
+    """Used by many threads. `token_of` gives the token of an account that signs its requests."""
+
+    def __init__(self, fetcher: Fetcher, token_of: Callable[[str], str | None]) -> None:
+        self._fetcher = fetcher
+        self._token_of = token_of
+        self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, request: FetchRequest) -> Found:
+        """Ask the sources in turn. May take as long as their URLs allow, one after the other."""
+        notices: list[Notice] = []
+        for source in request.sources:
+            url = urljoin(request.base, source.url)
+            try:
+                program, where = self._document(request, source.method, url)
+            except TwimlError as error:
+                notices.append(Notice(code=error.code, text=f"{shown(url)}: {error}"))
+            except (FetchError, UrlError, StoreUnavailable, RecordError) as error:
+                notices.append(Notice(code=NOT_FETCHED, text=f"{shown(url)}: {error}"))
+            else:
+                return Found(program=program, url=where, notices=tuple(notices))
+        return Found(notices=tuple(notices))
+
+    def _document(
+        self, request: FetchRequest, method: CallbackMethod, url: str
+    ) -> tuple[Program, str]:
+        key = (request.account_sid, method.value, url)
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is not None and monotonic_s() < kept.until_s:
+            return kept.program, kept.url
+        response = self._fetch(request, method, url)
+        program = compile_document(response.body)
+        self._keep(key, response, program)
+        return program, response.url
+
+    def _fetch(self, request: FetchRequest, method: CallbackMethod, url: str) -> Response:
+        plain, overrides = parse_url(url)
+        fields = dict(request.fields)
+        if method is CallbackMethod.GET:
+            plain, fields = with_query(plain, fields), {}
+        token = self._token_of(request.account_sid)
+        headers = {"Accept": "application/xml, text/xml, */*;q=0.5"}
+        if token is not None:
+            headers["X-Twilio-Signature"] = sign(token, without_login(plain), fields)
+        response = self._fetcher.fetch(
+            method.value, plain, fields=fields, headers=headers, overrides=overrides
+        )
+        if not 200 <= response.status < 300:
+            raise Unfit(f"the answer was {response.status}")
+        return response
+
+    def _keep(self, key: tuple[str, str, str], response: Response, program: Program) -> None:
+        seconds = fresh_s(response.headers.get("cache-control", ""))
+        if seconds <= 0:
+            return
+        with self._lock:
+            self._kept[key] = _Kept(monotonic_s() + seconds, program, response.url)
+            self._kept.move_to_end(key)
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+
+
+class Unfit(FetchError):
+    """An answer that is no document."""
+
+
+def fresh_s(cache_control: str) -> float:
+    """Tell for how long a document may be kept: only where its server says so, an hour at most."""
+    age = _MAX_AGE.search(cache_control)
+    if age is None or _NOT_KEPT.search(cache_control):
+        return 0.0
+    return min(float(age[1]), LONGEST_S)
+
+
+MAX_BYTES = MAX_DOCUMENT_BYTES + 1
+"""One byte more than may be: the compiler says that it is too much."""
