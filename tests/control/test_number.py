@@ -40,6 +40,23 @@ def test_number_is_set_listed_shown_and_deleted(stack: Stack, capsys: Output, fi
     assert capsys.readouterr().out == "number +1555* deleted\nno numbers\n"
 
 
+def test_number_may_have_urls_besides(stack: Stack, capsys: Output, file: str) -> None:
+    urls = ["--url", "https://me:pw@h/v?key=k#rc=2", "--fallback-url", "http://i/"]
+    assert stack.run("number", "set", "+1", *urls, "--method", "GET", "--twiml", file) == 0
+    assert stack.run("number", "list") == 0
+    assert capsys.readouterr().out == (
+        "number +1 follows https://h/v\nNUMBER  DOCUMENT\n+1      https://h/v\n"
+    )
+    assert stack.run("number", "show", "+1") == 0
+    assert capsys.readouterr().out == (
+        f"number        +1\naccount       {ACCOUNT}\nurl           GET https://h/v\n"
+        f"fallback-url  POST http://i/\n\n{DOCUMENT}"
+    )
+    assert stack.run("number", "set", "+1", "--url", "http://i/") == 0
+    number = from_json(Number, stack.redis.hget("t:numbers", "+1"))
+    assert (number.url, number.program, number.twiml) == ("http://i/", "", "")
+
+
 def test_compiled_document_is_stored(stack: Stack, file: str) -> None:
     stack.run("number", "set", "*", "--twiml", file)
     number = from_json(Number, stack.redis.hget("t:numbers", "*"))
@@ -53,7 +70,8 @@ def test_document_is_read_from_standard_input(
     monkeypatch.setattr("sys.stdin", stdin)
     assert stack.run("number", "set", "+1", "--twiml", "-", "--json") == 0
     made = json.loads(capsys.readouterr().out)
-    assert made == {"pattern": "+1", "account_sid": ACCOUNT, "twiml": DOCUMENT}
+    urls = {"url": "", "method": "POST", "fallback_url": "", "fallback_method": "POST"}
+    assert made == {"pattern": "+1", "account_sid": ACCOUNT, "twiml": DOCUMENT, **urls}
     assert stack.run("number", "show", "+1", "--json") == 0
     assert json.loads(capsys.readouterr().out) == made
     assert stack.run("number", "list", "--json") == 0
@@ -98,6 +116,10 @@ def test_document_with_a_connector_that_is_not_set_is_taken_with_a_note(
     [
         (["set", "a b", "--twiml", "doc.xml"], "number 'a b'"),
         (["set", "+1", "--twiml", "none.xml"], "--twiml: none.xml: No such file or directory"),
+        (["set", "+1"], "--twiml or --url: one of them is required"),
+        (["set", "+1", "--url", "ftp://h/"], "--url: URL must begin with http://"),
+        (["set", "+1", "--url", "http://h/#rc=9"], "--url: URL fragment: rc must be"),
+        (["set", "+1", "--twiml", "doc.xml", "--fallback-url", "http://h/"], "--fallback-url"),
         (["show", "+1"], "NUMBER: '+1' is not set"),
         (["delete", "+1"], "NUMBER: '+1' is not set"),
     ],

@@ -1,10 +1,14 @@
 """Number patterns, and which of them a called number looks up."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec.numbers import NumberError, candidates, is_number, parse_pattern
+from siprec.model import CallbackMethod
+from siprec.numbers import Number, NumberError, candidates, is_number, parse_pattern
+from siprec.twiml_run import Source
 
 
 @pytest.mark.parametrize(
@@ -65,3 +69,13 @@ def test_is_number_wants_a_user_part_of_bounded_length() -> None:
     assert not is_number("")
     assert not is_number("1 2")
     assert not is_number("1" * 129)
+
+
+def test_number_with_urls_names_where_its_document_is_fetched_in_turn() -> None:
+    plain = Number(pattern="*", account_sid="AC1", twiml="", program="")
+    assert plain.sources == ()
+    both = replace(plain, url="http://a/", fallback_url="http://b/", method=CallbackMethod.GET)
+    assert both.sources == (
+        Source(url="http://a/", method=CallbackMethod.GET),
+        Source(url="http://b/", method=CallbackMethod.POST),
+    )

@@ -172,6 +172,11 @@ _PARAMETER = "<Start><Siprec><Parameter {}/></Siprec></Start>"
         ("<Pause>1</Pause>", 12200, "<Pause>", "text"),
         ("<Reject reason='x'/>", 12200, "<Reject reason>", "none of rejected, busy"),
         ("<Reject><Play/></Reject>", 12200, "<Play>", "must be empty"),
+        ("<Redirect/>", 12200, "<Redirect>", "a URL is required"),
+        ("<Redirect><a/></Redirect>", 12200, "<a>", "which holds a URL"),
+        ("<Redirect method='PUT'>/</Redirect>", 12200, "<Redirect method>", "none of GET, POST"),
+        ("<Redirect>ftp://h/</Redirect>", 12200, "<Redirect>", "does not begin with http"),
+        (f"<Redirect>/{'a' * 4096}</Redirect>", 12200, "<Redirect>", "over 4096"),
         ("<Hangup x='1'/>", 12200, "<Hangup x>", "not a known attribute"),
     ],
 )

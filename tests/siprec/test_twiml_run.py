@@ -6,14 +6,16 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siprec.model import StreamOrder
+from siprec.model import CallbackMethod, StreamOrder
 from siprec.twiml import compile_document
 from siprec.twiml_run import (
     Advance,
     DialOut,
+    Fetch,
     Program,
     Refuse,
     RejectReason,
+    Source,
     Step,
     Target,
     TargetKind,
@@ -99,3 +101,14 @@ def test_advance_always_moves_on_to_a_refusal(steps: tuple[Step, ...]) -> None:
         assert result.position > position
         position, pending = result.position, result.pending
     raise AssertionError("the program does not end")
+
+
+def test_redirect_leaves_the_document_for_another_one() -> None:
+    program = _program(
+        "<Start><Siprec name='a'/></Start><Redirect method='GET'> /b?c=d </Redirect><Hangup/>"
+    )
+    ahead = advance(program, 0, ())
+    assert ahead.action == Fetch(source=Source(url="/b?c=d", method=CallbackMethod.GET))
+    assert [order.name for order in ahead.pending] == ["a"]
+    plain = advance(_program("<Redirect>https://h/x</Redirect>"), 0, ())
+    assert plain.action == Fetch(source=Source(url="https://h/x"))

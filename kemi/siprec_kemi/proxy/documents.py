@@ -157,10 +157,11 @@ class Documents:
         if best is None:
             return None
         number = from_json(Number, best)
-        program = from_json(Program, number.program) if number.program else None
-        if program is None or number.sources:
-            # What it names is not known yet.
-            return Document(number.account_sid, program, sources=number.sources)
+        if number.sources:
+            # What the document will name is not known yet.
+            own = from_json(Program, number.program) if number.program else None
+            return Document(number.account_sid, own, sources=number.sources)
+        program = from_json(Program, number.program)
         named = _Named(number.account_sid, named_connectors(program))
         if named.names and named != likely:
             self._likely = named
