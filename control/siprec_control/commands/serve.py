@@ -3,7 +3,6 @@
 import argparse
 
 from siprec_control.commands.nouns import Nouns
-from siprec_control.rest.__main__ import serve
 from siprec_control.state import read_runtime, state_folder
 
 
@@ -24,6 +23,9 @@ def act(arguments: argparse.Namespace) -> int:
     Raises:
         NoStack: no stack runs with that state folder.
     """
+    # The web framework takes longer to load than all other commands to do their work.
+    from siprec_control.rest.__main__ import serve
+
     state = state_folder(arguments.state)
     serve(read_runtime(state), state)
     return 0

@@ -27,7 +27,7 @@ OPERATIONS = sorted(
     for operations in make_api().openapi()["paths"].values()
     for operation in operations.values()
 )
-EXAMPLES = 15
+EXAMPLES = 8
 
 
 @pytest.fixture(scope="module")
