@@ -67,7 +67,7 @@ def test_stream_is_started_paused_resumed_and_stopped(studio: Studio, operator: 
     entry = operator.command(command="stop", call=sid, name="by hand")
     assert operator.answer(sid, entry).accepted
     stopped = call.stream("by hand", StreamState.STOPPED)
-    assert studio.session(stopped, studio.second).parameters == [("Agent", "Bob")]
+    assert studio.over(stopped, studio.second).parameters == [("Agent", "Bob")]
     call.hang_up()
     assert call.alerts() == []
 

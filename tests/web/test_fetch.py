@@ -4,6 +4,7 @@ import socket
 import time
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 
@@ -133,3 +134,34 @@ def test_environment_is_not_asked_for_proxies(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with Server() as server:
         assert FETCHER.fetch("GET", server.url).status == 200
+
+
+def test_redirect_takes_login_along_to_the_same_server_and_nothing_to_another() -> None:
+    def on(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+        again = {"Location": "/again" if asked.path == "/" else other.url}
+        say(307, headers=again)(handler, asked)
+
+    with Server() as other, Server(on) as first:
+        url = first.url.replace("//", "//me:pw@")
+        FETCHER.fetch("POST", url, fields={"a": "b"}, headers={"X-Signature": "s"})
+    assert ["authorization" in each.headers for each in first.asked] == [True, True]
+    assert ["x-signature" in each.headers for each in first.asked] == [True, True]
+    (last,) = other.asked
+    assert not {"authorization", "x-signature"} & set(last.headers)
+
+
+def test_connection_that_comes_after_the_time_is_over_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = socket.getaddrinfo
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.5)
+        return real(*args, **kwargs)
+
+    with Server() as server:
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        with pytest.raises(FetchTimeout) as raised:
+            FETCHER.fetch("GET", server.url, overrides=Overrides(total_ms=100, retries=0))
+    assert raised.value.kind == "total"
+    assert server.asked == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from siprec_web.urls import origin, shown, with_query, without_login
+from siprec_web.urls import origin, shown, with_login, with_query, without_login
 
 
 def test_origin_is_scheme_host_and_port() -> None:
@@ -31,3 +31,18 @@ def test_signed_url_holds_no_login() -> None:
 def test_shown_url_holds_no_secret() -> None:
     assert shown("https://u:p@a.example:8443/x?token=secret#rc=1") == "https://a.example:8443/x"
     assert shown("https://[broken") == "a URL that cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h/b", "http://me:pw@h/b"),
+        ("http://you@h/b", "http://you@h/b"),
+        ("https://h/b", "https://h/b"),
+        ("http://i/b", "http://i/b"),
+        ("http://h:81/b", "http://h:81/b"),
+    ],
+)
+def test_login_is_that_of_the_same_server(url: str, expected: str) -> None:
+    assert with_login(url, "http://me:pw@h/a") == expected
+    assert with_login("http://h/b", "http://h/a") == "http://h/b"

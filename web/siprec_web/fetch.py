@@ -18,6 +18,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from siprec_web.errors import FetchError, FetchFailed, FetchTimeout, UrlError
 from siprec_web.guard import Guard
 from siprec_web.overrides import Overrides, parse_url
+from siprec_web.urls import origin, with_login
 
 MAX_BYTES = 256 * 1024
 MAX_REDIRECTS = 5
@@ -114,10 +115,14 @@ class _Try:
                 where = answer.headers.get("location")
                 if answer.status not in _REDIRECTS or not where:
                     return answer
+                before = url
                 try:
-                    url, _ = parse_url(urljoin(answer.url, where))
+                    url, _ = parse_url(with_login(urljoin(answer.url, where), before))
                 except UrlError as error:
                     raise FetchFailed(f"redirected to what is no URL: {error}") from error
+                if origin(url) != origin(before):
+                    # What is for the first server, a signature for one, is not for others.
+                    headers = {}
                 if answer.status == 303 or (answer.status < 303 and method == "POST"):
                     method, fields = "GET", {}
             raise FetchFailed(f"redirected more than {MAX_REDIRECTS} times")
@@ -188,11 +193,10 @@ class _Try:
         host, port = connection.host, connection.port
         fault: Exception | None = None
         for address in self._guard.resolve(host.strip("[]"), port):
-            timeout = connection.timeout
+            # Of several addresses each may be silent.
+            left_s = min(self._overrides.connect_ms / 1000, self._until_s - time.monotonic())
             try:
-                made = socket.create_connection(
-                    (str(address), port), timeout if isinstance(timeout, int | float) else None
-                )
+                made = socket.create_connection((str(address), port), max(0.001, left_s))
             except TimeoutError as error:
                 fault = ConnectTimeoutError(connection, f"{host} took too long: {error}")
             except OSError as error:
@@ -205,6 +209,9 @@ class _Try:
     def _watch(self, made: socket.socket) -> None:
         # TLS takes the socket itself over.
         with self._lock:
+            if self._is_late:
+                made.close()
+                raise FetchTimeout("total", f"no answer in {self._overrides.total_ms} ms")
             self._open.append(made.dup())
 
     @contextlib.contextmanager
@@ -223,8 +230,8 @@ class _Try:
                 self._open.clear()
 
     def _break(self) -> None:
-        self._is_late = True
         with self._lock:
+            self._is_late = True
             for each in self._open:
                 with contextlib.suppress(OSError):
                     each.shutdown(socket.SHUT_RDWR)

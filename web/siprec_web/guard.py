@@ -20,7 +20,10 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
-_COMPATIBLE = ip_network("::/96")
+# ::/96 as it was, and what translators write (RFC 4291 §2.5.5.1, RFC 2765 §2.1).
+_HOLDING = (*_NAT64, ip_network("::/96"), ip_network("::ffff:0:0:0/96"))
+# Public by the registry: a platform's own address of one cloud, and the relays of 6to4.
+_SPECIAL = (ip_network("168.63.129.16/32"), ip_network("192.88.99.0/24"))
 
 
 class Guard:
@@ -64,7 +67,15 @@ class Guard:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             # What it stands for is judged.
             return True
-        return self._is_allowed(address) or (address.is_global and not address.is_multicast)
+        return self._is_allowed(address) or _is_public(address)
+
+
+def _is_public(address: Address) -> bool:
+    if address.is_multicast or any(
+        address.version == network.version and address in network for network in _SPECIAL
+    ):
+        return False
+    return address.is_global and not getattr(address, "is_site_local", False)
 
 
 def _embedded(address: Address) -> list[IPv4Address]:
@@ -72,6 +83,6 @@ def _embedded(address: Address) -> list[IPv4Address]:
     if isinstance(address, IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if any(address in network for network in (*_NAT64, _COMPATIBLE)):
+    if any(address in network for network in _HOLDING):
         found.append(IPv4Address(int(address) & 0xFFFFFFFF))
     return [each for each in found if each is not None]

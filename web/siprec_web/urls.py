@@ -1,4 +1,4 @@
-"""The URL of a callback: as it is fetched, signed, grouped, and shown. Pure."""
+"""URLs of others: as they are fetched, signed, grouped, and shown. Pure."""
 
 from urllib.parse import quote_plus, urlencode, urlsplit, urlunsplit
 
@@ -24,6 +24,15 @@ def without_login(url: str) -> str:
     """Give a URL as its receiver sees it: user and password do not stand in it."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def with_login(url: str, other: str) -> str:
+    """Give a URL user and password of another one, if it is of the same server and has none."""
+    login, at, _ = urlsplit(other).netloc.rpartition("@")
+    parts = urlsplit(url)
+    if not at or "@" in parts.netloc or origin(url) != origin(other):
+        return url
+    return urlunsplit(parts._replace(netloc=f"{login}@{parts.netloc}"))
 
 
 def shown(url: str) -> str:

@@ -20,7 +20,7 @@ from siprec_web.errors import FetchError, UrlError
 from siprec_web.fetch import Fetcher, Response
 from siprec_web.overrides import parse_url
 from siprec_web.signature import sign
-from siprec_web.urls import shown, with_query, without_login
+from siprec_web.urls import shown, with_login, with_query, without_login
 
 NOT_FETCHED = 11200
 KEPT = 1_000
@@ -95,8 +95,9 @@ class Library:
             return kept.program, kept.url
         response = self._fetch(request, method, url)
         program = compile_document(response.body)
-        self._keep(key, response, program)
-        return program, response.url
+        where = with_login(response.url, url)
+        self._keep(key, response, program, where)
+        return program, where
 
     def _fetch(self, request: FetchRequest, method: CallbackMethod, url: str) -> Response:
         plain, overrides = parse_url(url)
@@ -114,12 +115,14 @@ class Library:
             raise Unfit(f"the answer was {response.status}")
         return response
 
-    def _keep(self, key: tuple[str, str, str], response: Response, program: Program) -> None:
+    def _keep(
+        self, key: tuple[str, str, str], response: Response, program: Program, where: str
+    ) -> None:
         seconds = fresh_s(response.headers.get("cache-control", ""))
         if seconds <= 0:
             return
         with self._lock:
-            self._kept[key] = _Kept(monotonic_s() + seconds, program, response.url)
+            self._kept[key] = _Kept(monotonic_s() + seconds, program, where)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
