@@ -21,7 +21,7 @@ Output = pytest.CaptureFixture[str]
         "call lst",
         "connector set a",
         "connector set a --srs sip:x --parameters none",
-        "number set +1",
+        "number set",
         "stream start",
         "stream start CA1 --parameter x",
         "stream start CA1 --timeout soon",

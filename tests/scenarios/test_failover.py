@@ -220,7 +220,8 @@ def test_srs_that_dies_is_left_and_one_whose_rtcp_goes_on_is_not(
         missing = stage.has_all(second, stream, spoken)
         # It is counted from the last sign of life.
         assert (min(missing) - had) * PACKET_S - 0.1 < stream.gap_ms / 1000
-        assert stream.gap_ms / 1000 < max(missing) * PACKET_S
+        # On a starved machine they speak a little slower than their clock.
+        assert stream.gap_ms / 1000 < max(missing) * PACKET_S + 1
         is_told(stage, stream, first, each.why, second.uri)
     kept = stage.wait_leg(caller, starts[-1], 1, STOPPED)
     assert (len(kept.legs), stage.told(kept)) == (1, [])

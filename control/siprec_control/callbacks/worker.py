@@ -6,7 +6,8 @@ They hand what they found over through one queue.
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ BLOCK_MS = 500
 TURN_S = 0.5
 LAST_WORD_S = 1.0
 MAIL_PER_TURN = 500
+REMEMBERED = 10_000
 
 
 class _Sent(NamedTuple):
@@ -84,6 +86,7 @@ class _Session:
         self._queues = Queues()
         self._known: set[tuple[int, str]] = set()
         self._settled: list[tuple[int, str]] = []
+        self._over: deque[tuple[int, str]] = deque()
         self._given_up: list[tuple[Job, Fault]] = []
         self._under_way = 0
         now_s = time.monotonic()
@@ -187,7 +190,7 @@ class _Session:
         try:
             if self._settled:
                 self._store.settle(self._settled)
-                self._known.difference_update(self._settled)
+                self._forget(self._settled)
                 self._settled.clear()
             while self._given_up:
                 job, (code, text) = self._given_up[-1]
@@ -195,11 +198,17 @@ class _Session:
                 aside = Undelivered(callback=callback, code=code, text=text, failed_ms=now_ms())
                 self._store.give_up(job.shard, job.entry_id, aside)
                 self._say(f"WARNING: given up: {text}")
-                self._known.discard((job.shard, job.entry_id))
+                self._forget([(job.shard, job.entry_id)])
                 self._given_up.pop()
         except StoreUnavailable as error:
             self._say(f"WARNING: what was sent cannot be settled: {error}")
             time.sleep(TURN_S)
+
+    def _forget(self, places: Iterable[tuple[int, str]]) -> None:
+        """Forget what is over, but not at once: the reader may have read it a moment before."""
+        self._over.extend(places)
+        while len(self._over) > REMEMBERED:
+            self._known.discard(self._over.popleft())
 
     def _leave(self) -> None:
         """Wait a moment for what is under way, then let another one send."""

@@ -1,8 +1,11 @@
 """The callback worker when it, another one, or Redis dies."""
 
+import threading
+from collections.abc import Iterable, Mapping
+
 import pytest
 
-from siprec.callback_store import CallbackStore
+from siprec.callback_store import CallbackStore, Waiting
 from siprec.keys import ShardKeys, callback_worker_key
 from siprec.shard_store import ShardStore
 from siprec.store import Client, connect
@@ -114,6 +117,24 @@ def test_what_was_sent_while_redis_was_away_is_settled_later_and_not_sent_again(
 ) -> None:
     # After so long without Redis another one might send; this one is to keep what it knows.
     monkeypatch.setattr(worker, "OWN_MS", 600_000)
+    is_back, was_read, was_settled = (threading.Event() for _ in range(3))
+    left, settle = CallbackStore.left, CallbackStore.settle
+
+    def left_that_arrives_late(store: CallbackStore, after: Mapping[int, str]) -> list[Waiting]:
+        found = left(store, after)
+        if found:
+            was_read.set()
+            assert was_settled.wait(WAIT_S)
+        return found
+
+    def settled_after_it_was_read(store: CallbackStore, places: Iterable[tuple[int, str]]) -> None:
+        if is_back.is_set():
+            assert was_read.wait(WAIT_S)
+        settle(store, places)
+        was_settled.set()
+
+    monkeypatch.setattr(CallbackStore, "left", left_that_arrives_late)
+    monkeypatch.setattr(CallbackStore, "settle", settled_after_it_was_read)
     receiver.answer = receiver.hang
     with BreakableTcp(redis.url.removeprefix("unix://")) as link:
         far = connect(f"redis://{link.address}/0", timeout_s=2.0)
@@ -124,6 +145,7 @@ def test_what_was_sent_while_redis_was_away_is_settled_later_and_not_sent_again(
             receiver.release()
             poll(lambda: bool(said), WAIT_S, why=lambda: "nothing was said")
             assert not is_settled(client)
+            is_back.set()
             setattr(link, how, False)
             wait_settled(client)
             save(shards, SHARD, callback(receiver.url()))
