@@ -10,17 +10,17 @@ from siprec.model import Call, Side
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
 from siprec.twiml_run import DialOut, Fetch, Program, Refuse, Source, Wait, advance
+from siprec_documents.library import Found
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
-from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull
+from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull, FetchRequest
 from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.kinship import kinship_of_invite
-from siprec_kemi.proxy.library import FetchRequest, Found
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.policy import Policy, is_sip_uri

@@ -8,6 +8,7 @@ import queue
 import selectors
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from ipaddress import ip_network
 
 from siprec.inbox import Notice
@@ -15,9 +16,9 @@ from siprec.record import RecordError, from_json, to_json
 from siprec.settings import Runtime
 from siprec.store import Store, connect
 from siprec.vault import Vault
+from siprec_documents.library import MAX_BYTES, Found, Library, Wanted
 from siprec_kemi import ksr
 from siprec_kemi.loopback import open_receiver, open_sender
-from siprec_kemi.proxy.library import MAX_BYTES, FetchRequest, Found, Library
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 
@@ -28,6 +29,14 @@ REDIS_S = 2.0
 BATCH = 64
 
 ON_FETCHED = "ksr_call_fetched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest(Wanted):
+    """What a suspended INVITE waits for. A record."""
+
+    index: int
+    label: int
 
 
 class FetchesFull(RuntimeError):

@@ -9,7 +9,7 @@ import pytest
 from siprec.model import CallbackMethod
 from siprec.store import StoreUnavailable
 from siprec.twiml import Source, compile_document
-from siprec_kemi.proxy.library import KEPT, MAX_BYTES, FetchRequest, Library, fresh_s
+from siprec_documents.library import KEPT, MAX_BYTES, Library, Wanted, fresh_s
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 from tests.web.servers import Answer, Server, say
@@ -34,11 +34,9 @@ def serve(opened: ExitStack, answer: Answer) -> Server:
     return opened.enter_context(Server(answer))
 
 
-def ask(*urls: str, base: str = "", account: str = "AC1", method: str = "POST") -> FetchRequest:
+def ask(*urls: str, base: str = "", account: str = "AC1", method: str = "POST") -> Wanted:
     sources = tuple(Source(url=url, method=CallbackMethod(method)) for url in urls)
-    return FetchRequest(
-        index=1,
-        label=2,
+    return Wanted(
         account_sid=account,
         sources=sources,
         fields=(("CallSid", "CA1"),),

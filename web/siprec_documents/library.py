@@ -5,6 +5,7 @@ RFC 9111 §5.2.2. What goes wrong with one source is noted, and the next one is 
 
 import re
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from siprec.model import CallbackMethod
 from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec.twiml import MAX_DOCUMENT_BYTES, Program, Source, TwimlError, compile_document
-from siprec_kemi.clock import monotonic_s
 from siprec_web.errors import FetchError, UrlError
 from siprec_web.fetch import Fetcher, Response
 from siprec_web.overrides import parse_url
@@ -31,14 +31,12 @@ _NOT_KEPT = re.compile(r"(?i)(?:^|,)\s*(?:no-store|no-cache|private)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchRequest:
-    """A suspended INVITE, and where its document may be; `base` is what relative URLs go by.
+class Wanted:
+    """Where a call's document may be; `base` is what relative URLs go by.
 
-    `fields` are the parameters of the call. A record.
+    `fields` are the parameters of the call.
     """
 
-    index: int
-    label: int
     account_sid: str
     sources: tuple[Source, ...]
     fields: tuple[tuple[str, str], ...]
@@ -70,13 +68,13 @@ class Library:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, request: FetchRequest) -> Found:
+    def find(self, wanted: Wanted) -> Found:
         """Ask the sources in turn. May take as long as their URLs allow, one after the other."""
         notices: list[Notice] = []
-        for source in request.sources:
-            url = urljoin(request.base, source.url)
+        for source in wanted.sources:
+            url = urljoin(wanted.base, source.url)
             try:
-                program, where = self._document(request, source.method, url)
+                program, where = self._document(wanted, source.method, url)
             except TwimlError as error:
                 notices.append(Notice(code=error.code, text=f"{shown(url)}: {error}"))
             except (FetchError, UrlError, StoreUnavailable, RecordError) as error:
@@ -85,26 +83,24 @@ class Library:
                 return Found(program=program, url=where, notices=tuple(notices))
         return Found(notices=tuple(notices))
 
-    def _document(
-        self, request: FetchRequest, method: CallbackMethod, url: str
-    ) -> tuple[Program, str]:
-        key = (request.account_sid, method.value, url)
+    def _document(self, wanted: Wanted, method: CallbackMethod, url: str) -> tuple[Program, str]:
+        key = (wanted.account_sid, method.value, url)
         with self._lock:
             kept = self._kept.get(key)
-        if kept is not None and monotonic_s() < kept.until_s:
+        if kept is not None and time.monotonic() < kept.until_s:
             return kept.program, kept.url
-        response = self._fetch(request, method, url)
+        response = self._fetch(wanted, method, url)
         program = compile_document(response.body)
         where = with_login(response.url, url)
         self._keep(key, response, program, where)
         return program, where
 
-    def _fetch(self, request: FetchRequest, method: CallbackMethod, url: str) -> Response:
+    def _fetch(self, wanted: Wanted, method: CallbackMethod, url: str) -> Response:
         plain, overrides = parse_url(url)
-        fields = dict(request.fields)
+        fields = dict(wanted.fields)
         if method is CallbackMethod.GET:
             plain, fields = with_query(plain, fields), {}
-        token = self._token_of(request.account_sid)
+        token = self._token_of(wanted.account_sid)
         headers = {"Accept": "application/xml, text/xml, */*;q=0.5"}
         if token is not None:
             headers["X-Twilio-Signature"] = sign(token, without_login(plain), fields)
@@ -122,7 +118,7 @@ class Library:
         if seconds <= 0:
             return
         with self._lock:
-            self._kept[key] = _Kept(monotonic_s() + seconds, program, where)
+            self._kept[key] = _Kept(time.monotonic() + seconds, program, where)
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
