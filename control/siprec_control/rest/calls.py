@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from siprec.accounts import Scope
-from siprec.actions import EndCall
 from siprec.call_parameters import API_VERSION, DIRECTION, call_status, called_of, caller_of
 from siprec.model import Call
 from siprec.twiml import Step, TwimlError, Verb, compile_document
+from siprec_control.hang_up import hang_up
 from siprec_control.rest import openapi, paging
 from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import (
@@ -155,15 +155,7 @@ def _follow(desk: Desk, call: Call, step: Step) -> None:
 
 
 def _hang_up(desk: Desk, call: Call) -> None:
-    action = EndCall(
-        call_sid=call.sid,
-        account_sid=call.account_sid,
-        sip_call_id=call.sip_call_id,
-        from_tag=call.caller.tag,
-        to_tag=call.callee.tag,
-        reason=f"ended by {desk.login.by}",
-    )
-    desk.store.order_action(call.node, action)
+    hang_up(desk.store, call, f"ended by {desk.login.by}")
 
 
 def shown(desk: Desk, call: Call) -> dict[str, Any]:
