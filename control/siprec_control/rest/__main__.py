@@ -13,6 +13,7 @@ from siprec.record import from_json
 from siprec.settings import Runtime
 from siprec.store import Store, StoreUnavailable
 from siprec.vault import Vault
+from siprec_control.priority import give_way
 from siprec_control.rest.app import make_app
 from siprec_control.rest.desk import Office, now_ms
 from siprec_control.runtime import resolve_account
@@ -26,6 +27,7 @@ END_S = 1
 
 def serve(runtime: Runtime, state: StateFolder) -> None:
     """Answer until a signal ends the process."""
+    give_way()
     settings = runtime.settings
     url, prefix = settings.redis.url or "", settings.redis.prefix
     with Store.connect(url, prefix, Vault.from_runtime(runtime), timeout_s=REDIS_S + 1) as store:
