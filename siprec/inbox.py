@@ -182,6 +182,16 @@ class CallbackFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFailed:
+    """A document that a live call follows, or a step of it, went wrong; for an alert."""
+
+    call_sid: str
+    account_sid: str
+    code: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SrsRequested:
     """The SRS sent a request in a dialog of ours; its transaction waits at `node`.
 
@@ -265,6 +275,7 @@ Entry = (
     | ReportsDropped
     | CallNotEnded
     | CallbackFailed
+    | DocumentFailed
     | SrsRequested
     | SrsReplied
 )
@@ -283,6 +294,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "reports-dropped": ReportsDropped,
     "call-not-ended": CallNotEnded,
     "callback-failed": CallbackFailed,
+    "document-failed": DocumentFailed,
     "srs-requested": SrsRequested,
     "srs-replied": SrsReplied,
 }

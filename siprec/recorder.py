@@ -126,6 +126,9 @@ class Recorder:
                 self._files.alert(shard, about, UNREACHABLE, text, now_ms)
             case i.CallbackFailed(code=code, text=text):
                 self._files.alert(shard, About.callback(entry), code, text, now_ms)
+            case i.DocumentFailed(call_sid=sid, account_sid=account_sid, code=code, text=text):
+                about = About(account_sid=account_sid, call_sid=sid)
+                self._files.alert(shard, about, code, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._files.alert(shard, About(), REPORTS_LOST, text, now_ms)

@@ -64,11 +64,13 @@ _GRANTS: Mapping[RedisUser, _Grant] = {
     ),
     RedisUser.CONTROL: _Grant(
         read="{s*}:* health contract",
-        write="{s*}:inbox actions:*",
-        both="numbers connectors:* accounts* turns:* loads {s*}:reply:*"
-        " {s*}:callbacks {s*}:undelivered callback-worker",
+        write="actions:*",
+        # A script must both read and write a key by one rule.
+        both="{s*}:inbox numbers connectors:* accounts* turns:* loads {s*}:reply:*"
+        " {s*}:callbacks {s*}:undelivered callback-worker {documents}:* {s*}:request:*",
         commands=f"{_LOOK} eval scan set del pexpire expire hmget hset hdel sadd srem lrange"
-        " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch",
+        " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch"
+        " zadd zrem zrangebyscore sismember scard",
         # Of everything there is, it is asked which key has sealed it (siprec.seals).
         apart="type get hvals lrange xrange",
     ),

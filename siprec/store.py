@@ -16,6 +16,7 @@ from siprec.account_store import AccountStore
 from siprec.actions import Action
 from siprec.alerts import Alert
 from siprec.connector import Connector
+from siprec.document_store import DocumentStore
 from siprec.health import Load, SrsHealth
 from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
 from siprec.keys import (
@@ -61,6 +62,7 @@ class Store:
         self._prefix = prefix
         self._vault = vault or Vault(None)
         self.accounts = AccountStore(client, prefix, self._vault)
+        self.documents = DocumentStore(client, prefix)
 
     @classmethod
     def connect(

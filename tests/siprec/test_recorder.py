@@ -268,6 +268,18 @@ def test_callback_that_was_given_up_is_an_alert() -> None:
     assert (second.stream_sid, second.connector_name) == (stream_sid, "Default")
 
 
+def test_document_that_failed_is_an_alert_of_its_call() -> None:
+    recorder = make_recorder()
+    call_sid = make_call().sid
+    entry = i.DocumentFailed(
+        call_sid=call_sid, account_sid=ACCOUNT_SID, code=11200, text="nobody answered"
+    )
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
+    ((_, alert),) = recorder.take_changes().alerts
+    assert (alert.code, alert.text) == (11200, "nobody answered")
+    assert (alert.call_sid, alert.account_sid) == (call_sid, ACCOUNT_SID)
+
+
 def test_messages_of_the_srs_are_not_for_the_recorder() -> None:
     reply = i.SrsReplied(call_id="c", method="BYE", cseq=1, status=200)
     with pytest.raises(TypeError):

@@ -68,13 +68,17 @@ class Library:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, wanted: Wanted) -> Found:
-        """Ask the sources in turn. May take as long as their URLs allow, one after the other."""
+    def find(self, wanted: Wanted, fit: Callable[[Program], Program] = lambda each: each) -> Found:
+        """Ask the sources in turn. May take as long as their URLs allow, one after the other.
+
+        `fit` gives what is to be followed of a document; a TwimlError of it: that is no use.
+        """
         notices: list[Notice] = []
         for source in wanted.sources:
             url = urljoin(wanted.base, source.url)
             try:
                 program, where = self._document(wanted, source.method, url)
+                program = fit(program)
             except TwimlError as error:
                 notices.append(Notice(code=error.code, text=f"{shown(url)}: {error}"))
             except (FetchError, UrlError, StoreUnavailable, RecordError) as error:

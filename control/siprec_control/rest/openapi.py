@@ -134,7 +134,15 @@ UPDATE_SIPREC = form(
     Status=_text(enum=["stopped", "paused", "in-progress"]),
     Track=_text(enum=["inbound_track", "outbound_track", "both_tracks"]),
 )
-UPDATE_CALL = form(Status=_text(enum=["completed", "canceled"]), Twiml=_text())
+_METHOD = _text(enum=["GET", "POST"])
+UPDATE_CALL = form(
+    Status=_text(enum=["completed", "canceled"]),
+    Twiml=_text(),
+    Url=_text(),
+    Method=_METHOD,
+    FallbackUrl=_text(),
+    FallbackMethod=_METHOD,
+)
 ANY_FORM: Schema = {"type": "object", "additionalProperties": _text()}
 NAMED = form(FriendlyName=_text())
 NEW_KEY = form(FriendlyName=_text(), Scope=_text(enum=["read", "control", "admin"]))
