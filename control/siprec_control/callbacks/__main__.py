@@ -21,7 +21,7 @@ from siprec.store import Store, connect
 from siprec.vault import Vault
 from siprec_control.callbacks.delivery import Delivery
 from siprec_control.callbacks.worker import Worker
-from siprec_control.live.follower import Follower
+from siprec_control.live.follower import VERDICT_S, Follower
 from siprec_control.live.worker import Worker as DocumentWorker
 from siprec_control.priority import give_way
 from siprec_control.runtime import Account, resolve_account
@@ -39,16 +39,19 @@ def work(runtime: Runtime, account: Account, stop: threading.Event) -> None:
     url, prefix = settings.redis.url or "", settings.redis.prefix
     allow = tuple(ip_network(text) for text in settings.control.allow_private_urls)
     name = f"{runtime.node}/{os.getpid()}/{secrets.token_hex(4)}"
+    vault = Vault.from_runtime(runtime)
     with (
         connect(url, timeout_s=REDIS_S) as client,
-        Store.connect(url, prefix, Vault.from_runtime(runtime), timeout_s=REDIS_S) as store,
+        Store.connect(url, prefix, vault, timeout_s=REDIS_S) as store,
+        # A verdict is waited for there.
+        Store.connect(url, prefix, vault, timeout_s=VERDICT_S + REDIS_S) as patient,
     ):
 
         def token_of(sid: str) -> str | None:
             return account.token if sid == account.sid else store.account_token(sid)
 
         library = Library(Fetcher(Guard(allow=allow), max_bytes=MAX_BYTES), token_of)
-        follower = Follower(store, store.documents, library, _say)
+        follower = Follower(patient, library, _say)
         documents = DocumentWorker(store.documents, follower.follow, name, _say)
         beside = threading.Thread(target=documents.run, args=(stop,), name="documents")
         beside.start()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from siprec.call_parameters import call_parameters
-from siprec.document_store import Claimed, DocumentStore
+from siprec.document_store import Claimed
 from siprec.inbox import Notice, StartOrdered, StopOrdered
 from siprec.live_documents import MAX_REDIRECTS, LiveDocument, live_program
 from siprec.model import Call
@@ -27,11 +27,9 @@ VERDICT_S = 10
 class Follower:
     """Follows documents; used by many threads. `say` writes a line of the log."""
 
-    def __init__(
-        self, store: Store, documents: DocumentStore, library: Library, say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, store: Store, library: Library, say: Callable[[str], None]) -> None:
         self._store = store
-        self._documents = documents
+        self._documents = store.documents
         self._library = library
         self._say = say
 

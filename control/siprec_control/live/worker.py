@@ -52,11 +52,16 @@ class Worker:
             try:
                 self._turn()
             except StoreUnavailable as error:
-                if str(error) != self._complaint:
-                    self._complaint = str(error)
-                    self._say(f"WARNING: documents of calls wait: {error}")
+                self._complain(f"WARNING: documents of calls wait: {error}")
+            except Exception as error:  # The program lives on without us, and nobody would know.
+                self._complain(f"ERROR: documents of calls wait: {type(error).__name__}: {error}")
             else:
                 self._complaint = ""
+
+    def _complain(self, line: str) -> None:
+        if line != self._complaint:
+            self._complaint = line
+            self._say(line)
 
     def _turn(self) -> None:
         with self._lock:
