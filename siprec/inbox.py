@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from siprec.model import Call, Party, Side, StreamOrder, Track
 from siprec.record import SDP, RecordError, Seal, from_json, to_json
+from siprec.web_request import WebRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +180,7 @@ class CallbackFailed:
     text: str
     stream_sid: str = ""
     connector_name: str = ""
+    request: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

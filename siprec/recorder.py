@@ -169,13 +169,14 @@ class Recorder:
         shard: int,
         account_sid: str,
         connector_name: str,
+        srs: str,
         code: int,
         text: str,
         level: AlertLevel,
         now_ms: int,
     ) -> None:
-        """Raise an alert about a connector, in a shard that is ours."""
-        about = About(account_sid=account_sid, connector_name=connector_name)
+        """Raise an alert about an SRS of a connector, in a shard that is ours."""
+        about = About(account_sid=account_sid, connector_name=connector_name, srs=srs)
         self._files.alert(shard, about, code, text, now_ms, level)
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
@@ -375,8 +376,14 @@ class Recorder:
             elif isinstance(command, e.EndCall):
                 self._end_unrecorded(file, command.text, now_ms)
             else:
-                about, code = About.stream(stream), command.code
-                self._files.alert(file.shard, about, code, command.text, now_ms, command.level)
+                about = replace(
+                    About.stream(stream),
+                    srs=command.srs,
+                    sip_status=command.sip_status,
+                    sip_reason=command.sip_reason,
+                )
+                code, text = command.code, command.text
+                self._files.alert(file.shard, about, code, text, now_ms, command.level)
 
     def _end_unrecorded(self, file: CallFile, text: str, now_ms: int) -> None:
         """End a call that must not go on unrecorded; its proxy sends the BYEs."""

@@ -325,10 +325,12 @@ def test_noted_request_is_saved_for_a_leg_that_is_here() -> None:
 
 def test_told_alert_is_about_a_connector_and_no_call() -> None:
     recorder = make_recorder()
-    recorder.tell(SHARD, ACCOUNT_SID, "Default", 7, "it expires", AlertLevel.WARNING, NOW_MS)
+    level = AlertLevel.WARNING
+    recorder.tell(SHARD, ACCOUNT_SID, "Default", "sip:srs", 7, "it expires", level, NOW_MS)
     ((shard, alert),) = recorder.take_changes().alerts
     assert (shard, alert.account_sid, alert.connector_name) == (SHARD, ACCOUNT_SID, "Default")
     assert (alert.code, alert.text, alert.level) == (7, "it expires", AlertLevel.WARNING)
+    assert alert.srs == "sip:srs"
     assert (alert.call_sid, alert.stream_sid) == (None, None)
 
 

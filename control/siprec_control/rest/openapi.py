@@ -84,7 +84,12 @@ ALERT = _object(
         " api_version date_created date_generated date_updated url",
         _text(),
     ),
-    **_each("request_method request_url resource_sid service_sid", _or_null()),
+    **_each(
+        "request_method request_url resource_sid service_sid siprec_sid connector_name srs"
+        " sip_reason advice",
+        _or_null(),
+    ),
+    sip_status=_or_null("integer"),
 )
 ALERT_FULL = _object(
     **ALERT["properties"],
