@@ -21,6 +21,8 @@ from siprec_control.state import StateFolder
 from siprec_control.values import split_host_port
 
 REDIS_S = 5.0
+# Logins and readiness: who asks gets an answer while Redis is away.
+QUICK_S = 1.5
 # Beside what an order waits for a controller.
 END_S = 1
 
@@ -30,13 +32,17 @@ def serve(runtime: Runtime, state: StateFolder) -> None:
     give_way()
     settings = runtime.settings
     url, prefix = settings.redis.url or "", settings.redis.prefix
-    with Store.connect(url, prefix, Vault.from_runtime(runtime), timeout_s=REDIS_S + 1) as store:
+    vault = Vault.from_runtime(runtime)
+    with (
+        Store.connect(url, prefix, vault, timeout_s=REDIS_S + 1) as store,
+        Store.connect(url, prefix, vault, timeout_s=QUICK_S) as quick,
+    ):
         keep_default_account(store, runtime, state)
         control = settings.control
         host, port = split_host_port(control.listen)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
         uvicorn.run(
-            make_app(Office(store, runtime), _say),
+            make_app(Office(store, runtime), quick, _say),
             host=host,
             port=port or 0,
             ssl_certfile=control.tls_cert,
