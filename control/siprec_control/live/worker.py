@@ -54,7 +54,7 @@ class Worker:
             except StoreUnavailable as error:
                 self._complain(f"WARNING: documents of calls wait: {error}")
             except Exception as error:  # The program lives on without us, and nobody would know.
-                self._complain(f"ERROR: documents of calls wait: {type(error).__name__}: {error}")
+                self._complain(f"ERROR: documents of calls wait: {type(error).__name__}")
             else:
                 self._complaint = ""
 
@@ -94,7 +94,7 @@ class Worker:
         except StoreUnavailable as error:
             self._say(f"WARNING: the document of {claimed.call_sid} waits: {error}")
         except Exception as error:  # Followed again, it would fail again.
-            self._say(f"ERROR: the document of {claimed.call_sid}: {type(error).__name__}: {error}")
+            self._say(f"ERROR: the document of {claimed.call_sid}: {type(error).__name__}")
             self._give_up(claimed)
         finally:
             with self._lock:
