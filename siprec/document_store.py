@@ -22,6 +22,7 @@ from siprec.record import RecordError, from_json, to_json
 from siprec.redis_client import Client, redis_errors
 from siprec.sids import shard_of_sid
 from siprec.verdict import Verdict
+from siprec.web_request import WebRequest
 
 CLAIMED_MS = 10_000
 """So long a claim counts."""
@@ -200,14 +201,20 @@ class DocumentStore:
             popped = self._redis.blpop([keys.reply(request_id)], timeout=wait_s if is_new else 1)
         return None if popped is None else from_json(Verdict, popped[1])
 
-    def fail(self, document: LiveDocument, code: int, text: str) -> None:
-        """Let the controller of the call raise an alert.
+    def fail(
+        self, document: LiveDocument, code: int, text: str, request: WebRequest | None = None
+    ) -> None:
+        """Let the controller of the call raise an alert, about an HTTP request if there was one.
 
         Raises:
             StoreUnavailable.
         """
         entry = DocumentFailed(
-            call_sid=document.call_sid, account_sid=document.account_sid, code=code, text=text
+            call_sid=document.call_sid,
+            account_sid=document.account_sid,
+            code=code,
+            text=text,
+            request=request,
         )
         with redis_errors():
             keys = ShardKeys(self._prefix, shard_of_sid(document.call_sid))

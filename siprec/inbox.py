@@ -13,10 +13,11 @@ from siprec.web_request import WebRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something the proxy saw that deserves an alert: its code and text."""
+    """Something that deserves an alert: its code and text, and the HTTP request concerned."""
 
     code: int
     text: str
+    request: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +192,7 @@ class DocumentFailed:
     account_sid: str
     code: int
     text: str
+    request: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,8 +126,8 @@ class Recorder:
                 self._files.alert(shard, about, UNREACHABLE, text, now_ms)
             case i.CallbackFailed(code=code, text=text):
                 self._files.alert(shard, About.callback(entry), code, text, now_ms)
-            case i.DocumentFailed(call_sid=sid, account_sid=account_sid, code=code, text=text):
-                about = About(account_sid=account_sid, call_sid=sid)
+            case i.DocumentFailed(account_sid=account_sid, code=code, text=text, request=request):
+                about = About(account_sid=account_sid, call_sid=entry.call_sid, request=request)
                 self._files.alert(shard, about, code, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"

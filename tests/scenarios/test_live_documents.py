@@ -224,6 +224,8 @@ def test_fall_back_is_followed_where_the_first_url_is_no_use(
     assert set(calls.states(caller)) == {"again"}
     (alert,) = calls.alerts(caller)
     assert (alert.code, first.url in alert.text) == (code, True)
+    assert alert.request is not None
+    assert (alert.request.url, alert.request.variables[:9]) == (first.url, "AccountSi")
     calls.done(sid)
     hang_up(caller, callee)
 

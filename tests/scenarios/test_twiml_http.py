@@ -111,6 +111,8 @@ def test_document_that_is_no_use_is_taken_from_elsewhere(
     (alert,) = stage.alerts(caller)
     assert alert.code == code
     assert first.url in alert.text
+    assert alert.request is not None
+    assert (alert.request.url, alert.request.method) == (first.url, "POST")
 
 
 def test_number_with_a_document_of_its_own_follows_that_in_the_end(

@@ -14,6 +14,7 @@ from siprec.leg_dialog import UPDATE_GAP_MS
 from siprec.live_orders import NO_SUCH_STREAM
 from siprec.model import Party, Picture, Side, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
+from siprec.web_request import WebRequest
 from tests.siprec.recorders import (
     LIMITS,
     SHARD,
@@ -271,12 +272,13 @@ def test_callback_that_was_given_up_is_an_alert() -> None:
 def test_document_that_failed_is_an_alert_of_its_call() -> None:
     recorder = make_recorder()
     call_sid = make_call().sid
+    request = WebRequest(url="http://h/", method="GET", status=500)
     entry = i.DocumentFailed(
-        call_sid=call_sid, account_sid=ACCOUNT_SID, code=11200, text="nobody answered"
+        call_sid=call_sid, account_sid=ACCOUNT_SID, code=11200, text="no use", request=request
     )
     recorder.apply(SHARD, entry, choose_default, NOW_MS)
     ((_, alert),) = recorder.take_changes().alerts
-    assert (alert.code, alert.text) == (11200, "nobody answered")
+    assert (alert.code, alert.text, alert.request) == (11200, "no use", request)
     assert (alert.call_sid, alert.account_sid) == (call_sid, ACCOUNT_SID)
 
 

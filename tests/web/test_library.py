@@ -53,6 +53,11 @@ def test_first_source_that_has_a_document_gives_it(opened: ExitStack) -> None:
     assert [notice.code for notice in found.notices] == [11200, 11200, 11200, 12100]
     assert "may not be reached" in found.notices[0].text
     assert "the answer was 500" in found.notices[2].text
+    requests = [notice.request for notice in found.notices]
+    assert [each and each.status for each in requests] == [None, None, 500, 200]
+    assert requests[3] is not None
+    assert (requests[3].url, requests[3].method) == (torn.url, "POST")
+    assert (requests[3].variables, requests[3].body) == ("CallSid=CA1", "<Response>")
     assert unused.asked == []
 
 

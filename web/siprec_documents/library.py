@@ -16,6 +16,7 @@ from siprec.model import CallbackMethod
 from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec.twiml import MAX_DOCUMENT_BYTES, Program, Source, TwimlError, compile_document
+from siprec.web_request import web_request
 from siprec_web.errors import FetchError, UrlError
 from siprec_web.fetch import Fetcher, Response
 from siprec_web.overrides import parse_url
@@ -76,24 +77,29 @@ class Library:
         notices: list[Notice] = []
         for source in wanted.sources:
             url = urljoin(wanted.base, source.url)
+            answers: list[Response] = []
             try:
-                program, where = self._document(wanted, source.method, url)
+                program, where = self._document(wanted, source.method, url, answers)
                 program = fit(program)
-            except TwimlError as error:
-                notices.append(Notice(code=error.code, text=f"{shown(url)}: {error}"))
-            except (FetchError, UrlError, StoreUnavailable, RecordError) as error:
-                notices.append(Notice(code=NOT_FETCHED, text=f"{shown(url)}: {error}"))
+            except (TwimlError, FetchError, UrlError, StoreUnavailable, RecordError) as error:
+                notices.append(_notice(wanted, source.method, url, error, answers))
             else:
                 return Found(program=program, url=where, notices=tuple(notices))
         return Found(notices=tuple(notices))
 
-    def _document(self, wanted: Wanted, method: CallbackMethod, url: str) -> tuple[Program, str]:
+    def _document(
+        self, wanted: Wanted, method: CallbackMethod, url: str, answers: list[Response]
+    ) -> tuple[Program, str]:
+        """Give a document and its URL; the answer that brought it is added to `answers`."""
         key = (wanted.account_sid, method.value, url)
         with self._lock:
             kept = self._kept.get(key)
         if kept is not None and time.monotonic() < kept.until_s:
             return kept.program, kept.url
         response = self._fetch(wanted, method, url)
+        answers.append(response)
+        if not 200 <= response.status < 300:
+            raise Unfit(f"the answer was {response.status}")
         program = compile_document(response.body)
         where = with_login(response.url, url)
         self._keep(key, response, program, where)
@@ -108,12 +114,9 @@ class Library:
         headers = {"Accept": "application/xml, text/xml, */*;q=0.5"}
         if token is not None:
             headers["X-Twilio-Signature"] = sign(token, without_login(plain), fields)
-        response = self._fetcher.fetch(
+        return self._fetcher.fetch(
             method.value, plain, fields=fields, headers=headers, overrides=overrides
         )
-        if not 200 <= response.status < 300:
-            raise Unfit(f"the answer was {response.status}")
-        return response
 
     def _keep(
         self, key: tuple[str, str, str], response: Response, program: Program, where: str
@@ -126,6 +129,20 @@ class Library:
             self._kept.move_to_end(key)
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+
+
+def _notice(
+    wanted: Wanted, method: CallbackMethod, url: str, error: Exception, answers: list[Response]
+) -> Notice:
+    """Tell of a document that is no use, and of the answer if one came."""
+    where, fields = shown(url), dict(wanted.fields)
+    request = web_request(where, method.value, fields)
+    for answer in answers:
+        request = web_request(
+            where, method.value, fields, answer.status, answer.headers, answer.body
+        )
+    code = error.code if isinstance(error, TwimlError) else NOT_FETCHED
+    return Notice(code=code, text=f"{where}: {error}", request=request)
 
 
 class Unfit(FetchError):

@@ -130,7 +130,7 @@ class Follower:
 
     def _tell(self, document: LiveDocument, notices: tuple[Notice, ...]) -> None:
         for notice in notices:
-            self._documents.fail(document, notice.code, notice.text)
+            self._documents.fail(document, notice.code, notice.text, notice.request)
 
     def _is_over(self, call: Call) -> bool:
         now = self._store.call(call.sid)
