@@ -19,6 +19,7 @@ from siprec.record import from_json
 from siprec.settings import Runtime
 from siprec.store import Store, connect
 from siprec.vault import Vault
+from siprec_control.callbacks.debuggers import Debuggers
 from siprec_control.callbacks.delivery import Delivery
 from siprec_control.callbacks.worker import Worker
 from siprec_control.live.follower import VERDICT_S, Follower
@@ -56,7 +57,9 @@ def work(runtime: Runtime, account: Account, stop: threading.Event) -> None:
         beside = threading.Thread(target=documents.run, args=(stop,), name="documents")
         beside.start()
         delivery = Delivery(Fetcher(Guard(allow=allow)), token_of)
-        Worker(CallbackStore(client, prefix), delivery.send, name, _say).run(stop)
+        debuggers = Debuggers(store.accounts.account, account.sid, _say)
+        callbacks = CallbackStore(client, prefix)
+        Worker(callbacks, delivery.send, name, _say, debuggers.address).run(stop)
         beside.join()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from siprec.callback_store import CallbackStore
+from siprec.debugger import AlertCallback
 from siprec.keys import ShardKeys, callback_worker_key
 from siprec.shard_store import ShardStore
 from siprec.store import Client, connect
@@ -94,7 +95,7 @@ def test_worker_waits_for_a_redis_that_is_away() -> None:
 
 
 def test_defect_holds_up_the_receiver_and_is_said(client: Client, shards: ShardStore) -> None:
-    def broken(made: Callback) -> Outcome:
+    def broken(made: Callback | AlertCallback) -> Outcome:
         raise LookupError("secret")
 
     with working(client, broken) as said:
