@@ -9,7 +9,7 @@ import pytest
 from siprec.model import CallbackMethod
 from siprec.store import StoreUnavailable
 from siprec.twiml import Source, compile_document
-from siprec_documents.library import KEPT, MAX_BYTES, Library, Wanted, fresh_s
+from siprec_documents.library import KEPT, MAX_BYTES, TOO_MANY, Library, Wanted, fresh_s
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 from tests.web.servers import Answer, Server, say
@@ -126,6 +126,18 @@ def test_document_is_kept_for_its_account_and_method(opened: ExitStack) -> None:
             assert shelf.find(request).program == PROGRAM
         shelf.find(ask(server.url, method="GET"))
     assert len(server.asked) == 3
+
+
+def test_kept_document_is_given_without_asking_else_none_is(opened: ExitStack) -> None:
+    fresh = serve(opened, say(200, REJECT, {"Cache-Control": "max-age=60"}))
+    other = serve(opened, say(200, REJECT))
+    shelf = library()
+    for server in (fresh, other):
+        shelf.find(ask(server.url))
+    assert shelf.find_kept(ask(other.url, fresh.url)).program == PROGRAM
+    (notice,) = shelf.find_kept(ask(other.url)).notices
+    assert (notice.code, notice.text) == (11200, TOO_MANY)
+    assert [len(fresh.asked), len(other.asked)] == [1, 1]
 
 
 def test_only_so_many_documents_are_kept(opened: ExitStack) -> None:

@@ -24,6 +24,7 @@ from siprec_web.signature import sign
 from siprec_web.urls import shown, with_login, with_query, without_login
 
 NOT_FETCHED = 11200
+TOO_MANY = "too many calls of this account wait for documents: its servers are slow"
 KEPT = 1_000
 LONGEST_S = 3_600.0
 
@@ -87,14 +88,26 @@ class Library:
                 return Found(program=program, url=where, notices=tuple(notices))
         return Found(notices=tuple(notices))
 
+    def find_kept(self, wanted: Wanted) -> Found:
+        """Give the first of the documents that is kept, without asking anybody; never waits."""
+        for source in wanted.sources:
+            url = urljoin(wanted.base, source.url)
+            kept = self._kept_under((wanted.account_sid, source.method.value, url))
+            if kept is not None:
+                return Found(program=kept.program, url=kept.url)
+        return Found(notices=(Notice(code=NOT_FETCHED, text=TOO_MANY),))
+
+    def _kept_under(self, key: tuple[str, str, str]) -> _Kept | None:
+        with self._lock:
+            kept = self._kept.get(key)
+        return kept if kept is not None and time.monotonic() < kept.until_s else None
+
     def _document(
         self, wanted: Wanted, method: CallbackMethod, url: str, answers: list[Response]
     ) -> tuple[Program, str]:
         """Give a document and its URL; the answer that brought it is added to `answers`."""
         key = (wanted.account_sid, method.value, url)
-        with self._lock:
-            kept = self._kept.get(key)
-        if kept is not None and time.monotonic() < kept.until_s:
+        if kept := self._kept_under(key):
             return kept.program, kept.url
         response = self._fetch(wanted, method, url)
         answers.append(response)
