@@ -99,6 +99,10 @@ def test_redis_that_is_away_is_a_reason_too(opened: ExitStack) -> None:
     assert "Redis is away" in notice.text
 
 
+NOW_S = 1_000_000.0
+IN_A_MINUTE, A_MINUTE_AGO = "Mon, 12 Jan 1970 13:47:40 GMT", "Mon, 12 Jan 1970 13:45:40 GMT"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -115,7 +119,30 @@ def test_redis_that_is_away_is_a_reason_too(opened: ExitStack) -> None:
     ],
 )
 def test_headers_say_how_long_a_document_is_kept(header: str, seconds: float) -> None:
-    assert fresh_s(header) == seconds
+    assert fresh_s({"cache-control": header}, NOW_S) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"expires": IN_A_MINUTE}, 60),
+        ({"expires": IN_A_MINUTE, "date": A_MINUTE_AGO}, 120),
+        ({"expires": IN_A_MINUTE, "date": "now"}, 60),
+        ({"expires": A_MINUTE_AGO}, 0),
+        ({"expires": "0"}, 0),
+        ({"expires": "Mon, 12 Jan 1970 13:47:40 -0000"}, 60),
+        ({"expires": IN_A_MINUTE, "cache-control": "max-age=5"}, 5),
+        ({"expires": IN_A_MINUTE, "cache-control": "max-age=x"}, 0),
+        ({"expires": IN_A_MINUTE, "cache-control": "no-store"}, 0),
+        ({"cache-control": "max-age=60", "age": "20"}, 40),
+        ({"cache-control": "max-age=60", "age": "70"}, 0),
+        ({"cache-control": "max-age=60", "age": "old"}, 60),
+        ({"cache-control": "max-age=60", "vary": "*"}, 0),
+        ({"cache-control": "max-age=60", "vary": "Accept"}, 60),
+    ],
+)
+def test_expires_age_and_vary_count_too(headers: dict[str, str], seconds: float) -> None:
+    assert fresh_s(headers, NOW_S) == seconds
 
 
 def test_document_is_kept_for_its_account_and_method(opened: ExitStack) -> None:

@@ -7,8 +7,10 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 from siprec.inbox import Notice
@@ -134,7 +136,7 @@ class Library:
     def _keep(
         self, key: tuple[str, str, str], response: Response, program: Program, where: str
     ) -> None:
-        seconds = fresh_s(response.headers.get("cache-control", ""))
+        seconds = fresh_s(response.headers, time.time())
         if seconds <= 0:
             return
         with self._lock:
@@ -162,12 +164,37 @@ class Unfit(FetchError):
     """An answer that is no document."""
 
 
-def fresh_s(cache_control: str) -> float:
-    """Tell for how long a document may be kept: only where its server says so, an hour at most."""
-    age = _MAX_AGE.search(cache_control)
-    if age is None or _NOT_KEPT.search(cache_control):
+def fresh_s(headers: Mapping[str, str], now_s: float) -> float:
+    """Tell for how long a document may be kept: only where its server says so, an hour at most.
+
+    `headers` have names in lower case, `now_s` is the time since 1970. RFC 9111 §4.2, §5.2.2;
+    where something is not understood, nothing is kept.
+    """
+    control = headers.get("cache-control", "")
+    if _NOT_KEPT.search(control) or "*" in headers.get("vary", ""):
         return 0.0
-    return min(float(age[1]), LONGEST_S)
+    age = _MAX_AGE.search(control)
+    if age is not None:
+        life_s = float(age[1])
+    elif "max-age" in control.lower():
+        return 0.0
+    else:
+        # §5.3: max-age comes first. The server's own clock says what Expires means.
+        expires_s = _time_s(headers.get("expires", ""))
+        life_s = expires_s - (_time_s(headers.get("date", "")) or now_s) if expires_s else 0.0
+    spent = headers.get("age", "")
+    # §5.1: what a cache on the way has had already.
+    life_s -= float(spent) if re.fullmatch("[0-9]{1,9}", spent) else 0.0
+    return max(0.0, min(life_s, LONGEST_S))
+
+
+def _time_s(text: str) -> float:
+    """Read an HTTP date; 0.0 when it is none."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, IndexError):
+        return 0.0
+    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
 
 
 MAX_BYTES = MAX_DOCUMENT_BYTES + 1
