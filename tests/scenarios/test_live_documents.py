@@ -2,103 +2,32 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler
-from threading import Event
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
-from twilio.rest import Client
 
-from siprec.alerts import Alert
 from siprec.document_store import PER_ACCOUNT
 from siprec.live_documents import LiveDocument
 from siprec.model import StreamState
-from tests.scenarios.phone import Phone, answer, hang_up
-from tests.scenarios.polling import poll
-from tests.scenarios.stack import Settings
+from tests.scenarios.live_calls import (
+    AGAIN,
+    SETTINGS,
+    START,
+    STOP,
+    WAIT_S,
+    Calls,
+    by_path,
+    doc,
+    document,
+)
+from tests.scenarios.phone import answer, hang_up
 from tests.scenarios.stage import Stage, dial
-from tests.scenarios.test_callbacks import token_of
-from tests.scenarios.test_faults import kill
-from tests.web.servers import Answer, Asked, Server, say
+from tests.scenarios.test_required import connect
+from tests.web.servers import Answer, Server, say
 
 pytestmark = pytest.mark.daemon
-
-SETTINGS: Settings = {
-    "control": {
-        "allow_private_urls": ["127.0.0.0/8"],
-        "requests_per_s": 1000,
-        "requests_burst": 5000,
-    }
-}
-START = '<Start><Siprec name="live"/></Start>'
-STOP = '<Stop><Siprec name="live"/></Stop>'
-AGAIN = '<Start><Siprec name="again"/></Start>'
-WAIT_S = 30.0
-
-
-def document(*verbs: str) -> str:
-    """Write a document."""
-    return f"<Response>{''.join(verbs)}</Response>"
-
-
-def doc(*verbs: str) -> Answer:
-    """Answer with a document."""
-    return say(200, document(*verbs).encode(), {"Content-Type": "application/xml"})
-
-
-def by_path(answers: dict[str, Answer]) -> Answer:
-    """Answer by the path that is asked for."""
-
-    def reply(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        answers.get(urlsplit(asked.path).path, say(404))(handler, asked)
-
-    return reply
-
-
-class Calls:
-    """A stack, Twilio's client for it, and calls that nobody records yet."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.token = token_of(stage)
-        sid = stage.stack.runtime.settings.account.sid
-        self.client = Client(sid, self.token, sid)
-        self.client.api.base_url = f"http://127.0.0.1:{stage.stack.api_port}"
-
-    def answered(self) -> tuple[Phone, Phone, str]:
-        """Place a call; give both ends and its sid."""
-        caller, callee = self.stage.pair()
-        caller.invite(self.stage.number(dial(callee)))
-        answer(caller, callee)
-        return caller, callee, self.stage.wait_call(caller).sid
-
-    def states(self, caller: Phone) -> dict[str, StreamState]:
-        """Give the streams of a call by name."""
-        return {each.order.name: each.state for each in self.stage.streams(caller)}
-
-    def wait(self, caller: Phone, name: str, state: StreamState) -> None:
-        """Wait until a stream is in that state."""
-        poll(
-            lambda: self.states(caller).get(name) is state,
-            WAIT_S,
-            why=lambda: f"{self.states(caller)}, {self.stage.alerts(caller)}",
-        )
-
-    def alerts(self, caller: Phone, count: int = 1) -> list[Alert]:
-        """Wait for so many alerts of a call."""
-        return poll(
-            lambda: found if len(found := self.stage.alerts(caller)) >= count else None,
-            WAIT_S,
-            why=lambda: str(self.stage.alerts(caller)),
-        )
-
-    def done(self, sid: str) -> None:
-        """Wait until a call follows no document any more."""
-        store = self.stage.stack.store.documents
-        account = self.client.account_sid
-        poll(lambda: store.count(account) == 0, WAIT_S, why=lambda: f"{sid} follows one")
 
 
 @pytest.fixture(scope="module")
@@ -263,96 +192,6 @@ def test_step_that_is_refused_is_an_alert_and_the_next_one_follows(
     hang_up(caller, callee)
 
 
-def test_worker_that_is_killed_during_a_pause_is_succeeded(calls: Calls) -> None:
-    caller, callee, sid = calls.answered()
-    calls.client.calls(sid).update(twiml=document(START, '<Pause length="3"/>', STOP, AGAIN))
-    calls.wait(caller, "live", StreamState.RECORDING)
-    kill(calls.stage.stack.pids("callbacks"))
-    calls.wait(caller, "live", StreamState.STOPPED)
-    calls.wait(caller, "again", StreamState.RECORDING)
-    calls.done(sid)
-    assert len(calls.stage.streams(caller)) == 2
-    hang_up(caller, callee)
-    assert calls.stage.alerts(caller) == []
-
-
-def test_worker_that_is_killed_while_it_fetches_is_succeeded(
-    calls: Calls, opened: ExitStack
-) -> None:
-    first = Event()
-
-    def hang_once(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        if not first.is_set():
-            first.set()
-            handler.rfile.read(1)
-        else:
-            doc(START)(handler, asked)
-
-    server = opened.enter_context(Server(hang_once))
-    caller, callee, sid = calls.answered()
-    calls.client.calls(sid).update(url=f"{server.url}#rt=15000")
-    assert first.wait(WAIT_S)
-    kill(calls.stage.stack.pids("callbacks"))
-    calls.wait(caller, "live", StreamState.RECORDING)
-    calls.done(sid)
-    assert len(server.asked) == 2
-    assert len(calls.stage.streams(caller)) == 1
-    hang_up(caller, callee)
-    assert calls.stage.alerts(caller) == []
-
-
-def test_newer_update_takes_the_place_of_a_document_that_waits(calls: Calls) -> None:
-    caller, callee, sid = calls.answered()
-    calls.client.calls(sid).update(twiml=document('<Pause length="1"/>', START))
-    calls.client.calls(sid).update(twiml=document('<Pause length="3"/>', AGAIN))
-    calls.wait(caller, "again", StreamState.RECORDING)
-    assert set(calls.states(caller)) == {"again"}
-    calls.done(sid)
-    hang_up(caller, callee)
-
-
-def test_newer_update_takes_the_place_of_a_document_that_is_fetched(
-    calls: Calls, opened: ExitStack
-) -> None:
-    came, go_on, gone = Event(), Event(), Event()
-
-    def slow(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        came.set()
-        go_on.wait(WAIT_S)
-        doc(START)(handler, asked)
-        gone.set()
-
-    server = opened.enter_context(Server(slow))
-    caller, callee, sid = calls.answered()
-    calls.client.calls(sid).update(url=server.url)
-    assert came.wait(WAIT_S)
-    calls.client.calls(sid).update(twiml=document('<Pause length="2"/>', AGAIN))
-    go_on.set()
-    assert gone.wait(WAIT_S)
-    calls.wait(caller, "again", StreamState.RECORDING)
-    assert set(calls.states(caller)) == {"again"}
-    calls.done(sid)
-    hang_up(caller, callee)
-    assert calls.stage.alerts(caller) == []
-
-
-def test_call_that_is_over_meanwhile_ends_its_document_silently(
-    calls: Calls, opened: ExitStack
-) -> None:
-    server = opened.enter_context(Server(doc(START)))
-    caller, callee, sid = calls.answered()
-    waits = document('<Pause length="2"/>', f"<Redirect>{server.url}</Redirect>")
-    calls.client.calls(sid).update(twiml=waits)
-    hang_up(caller, callee)
-    calls.stage.wait_call_over(caller)
-    calls.done(sid)
-    assert server.asked == []
-    assert calls.stage.alerts(caller) == []
-    with pytest.raises(TwilioRestException) as caught:
-        calls.client.calls(sid).update(url=server.url)
-    assert (caught.value.status, caught.value.code) == (400, 21220)
-
-
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
@@ -400,3 +239,23 @@ def test_documents_of_an_account_are_so_many_at_most(calls: Calls) -> None:
     calls.client.calls(sid).update(twiml=waits)
     calls.wait(caller, "live", StreamState.STOPPED)
     hang_up(caller, callee)
+
+
+@pytest.mark.parametrize("fields", [{"status": "completed"}, {"url": "at the server"}])
+def test_call_is_hung_up_by_a_document_or_instead_of_it(
+    calls: Calls, opened: ExitStack, fields: dict[str, str]
+) -> None:
+    server = opened.enter_context(Server(doc('<Pause length="1"/>', "<Hangup/>", START)))
+    start = connect(calls.stage, "Ends", calls.stage.srs.uri, end_call_s=5)
+    caller, callee = calls.stage.pair()
+    caller.invite(calls.stage.number(start, dial(callee)))
+    answer(caller, callee)
+    sid = calls.stage.wait_call(caller).sid
+    calls.client.calls(sid).update(twiml=document('<Pause length="180"/>', START))
+    if "url" in fields:
+        fields = {"url": server.url}
+    calls.client.calls(sid).update(**fields)
+    for phone in (caller, callee):
+        phone.reply(phone.expect("BYE", within_s=WAIT_S), 200, "OK")
+    calls.done(sid)
+    assert set(calls.states(caller)) == {"all"}
