@@ -1,7 +1,7 @@
 """What an alert is about, and how one is made. No I/O."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
@@ -81,6 +81,14 @@ class About:
             stream_sid=stream.sid,
             connector_name=stream.order.connector_name,
         )
+
+    @classmethod
+    def srs_of(
+        cls, stream: Stream, srs: str | None, sip_status: int | None, sip_reason: str | None
+    ) -> Self:
+        """Concern a stream, an SRS of it, and what that answered."""
+        about = cls.stream(stream)
+        return replace(about, srs=srs, sip_status=sip_status, sip_reason=sip_reason)
 
 
 class Alerts:

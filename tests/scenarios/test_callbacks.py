@@ -262,3 +262,16 @@ def test_alert_of_a_busy_recorder_tells_the_debugger_webhook_all_of_it(
     assert (told["Srs"], told["SipStatus"]) == (srs.uri, 503)
     assert (told["SiprecSid"], told["ConnectorName"]) == (alert.stream_sid, alert.connector_name)
     assert told["Advice"] == alert.advice != ""
+
+
+def test_document_with_a_url_that_cannot_be_used_is_recorded_all_the_same(
+    stage: Stage, receiver: Receiver
+) -> None:
+    caller, callee = call(stage, start(receiver.url(fragment="rc=99")))
+    stage.wait_recording(caller)
+    (alert,) = poll(lambda: stage.alerts(caller), WAIT_S, why=lambda: stage.stack.log)
+    assert alert.code == 12200
+    assert "URL fragment: rc must be a number from 0 to 5" in alert.text
+    hang_up(caller, callee)
+    stage.wait_recorded(caller)
+    assert receiver.requests == []
