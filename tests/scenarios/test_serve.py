@@ -1,6 +1,8 @@
 """`siprec serve` beside a stack that runs: another address, HTTPS, a certificate that changes."""
 
+import os
 import shutil
+import signal
 import ssl
 import subprocess
 import sys
@@ -111,6 +113,21 @@ def test_certificate_is_replaced_while_connections_go_on(
         assert is_there(f"{serve.url}/healthz", other)
         assert not is_there(f"{serve.url}/healthz", ca)
         assert session.get(f"{serve.url}/healthz", timeout=10).status_code == 200
+
+
+def test_ctrl_c_ends_it_well(stack: Stack, ca: TrialCa, tmp_path: Path) -> None:
+    with served(stack, ca, tmp_path) as serve:
+        serve.run.signal(signal.SIGINT)
+        assert serve.run.wait_exit() == 0
+        assert "Traceback" not in serve.run.output
+
+
+def test_what_no_call_waits_for_gives_way_to_calls(stack: Stack) -> None:
+    def niceness(role: str) -> int:
+        return os.getpriority(os.PRIO_PROCESS, stack.pids(role)[0])
+
+    assert niceness("proxy") < niceness("api")
+    assert niceness("src") < niceness("callbacks")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def serve(runtime: Runtime, state: StateFolder) -> None:
     ):
         keep_default_account(store, runtime, state)
         app = make_app(Office(store, runtime), quick, _say)
-        asyncio.run(_answer(_config(app, settings.control), files))
+        # Whoever types Ctrl-C wants the end, and no trace.
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_answer(_config(app, settings.control), files))
 
 
 def _config(app: ASGIApp, control: ControlSettings) -> uvicorn.Config:
