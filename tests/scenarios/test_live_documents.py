@@ -241,6 +241,20 @@ def test_documents_of_an_account_are_so_many_at_most(calls: Calls) -> None:
     hang_up(caller, callee)
 
 
+def test_stream_whose_callback_cannot_be_sent_is_recorded_without_one(
+    calls: Calls, opened: ExitStack
+) -> None:
+    start = '<Start><Siprec name="live" statusCallback="http://h/#rc=99"/></Start>'
+    server = opened.enter_context(Server(doc(start)))
+    caller, callee, sid = calls.answered()
+    calls.client.calls(sid).update(url=server.url)
+    calls.wait(caller, "live", StreamState.RECORDING)
+    (alert,) = calls.alerts(caller)
+    assert (alert.code, "'live' has no callbacks" in alert.text) == (12200, True)
+    calls.done(sid)
+    hang_up(caller, callee)
+
+
 @pytest.mark.parametrize("fields", [{"status": "completed"}, {"url": "at the server"}])
 def test_call_is_hung_up_by_a_document_or_instead_of_it(
     calls: Calls, opened: ExitStack, fields: dict[str, str]

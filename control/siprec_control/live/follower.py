@@ -17,6 +17,7 @@ from siprec.twiml_run import Step, Verb
 from siprec.verdict import Verdict
 from siprec_control.hang_up import hang_up
 from siprec_documents.library import Library, Wanted
+from siprec_web.overrides import url_fault
 
 BAD_DOCUMENT = 12200
 NO_SUCH_STREAM = 31952
@@ -81,8 +82,14 @@ class Follower:
                 text = f"line {step.line}: <Stop>: {verdict.text}"
                 self._documents.fail(document, verdict.code or NO_SUCH_STREAM, text)
             return True
+        order = step.order
+        if order.status_callback and (why := url_fault(order.status_callback)):
+            # Nobody could order again: better recorded without callbacks than not at all.
+            text = f"line {step.line}: {why}: stream {order.name!r} has no callbacks"
+            self._documents.fail(document, BAD_DOCUMENT, text)
+            order = replace(order, status_callback=None)
         entry = StartOrdered(
-            request_id=document.request_id, call_sid=document.call_sid, order=step.order
+            request_id=document.request_id, call_sid=document.call_sid, order=order
         )
         verdict = self._ask(document, entry)
         # Of what else a start is refused for, the controller has raised an alert.
