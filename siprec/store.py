@@ -15,6 +15,7 @@ from siprec import actions
 from siprec.account_store import AccountStore
 from siprec.actions import Action
 from siprec.alerts import Alert
+from siprec.call_lists import CallLists
 from siprec.connector import Connector
 from siprec.document_store import DocumentStore
 from siprec.health import Load, SrsHealth
@@ -63,6 +64,7 @@ class Store:
         self._vault = vault or Vault(None)
         self.accounts = AccountStore(client, prefix, self._vault)
         self.documents = DocumentStore(client, prefix)
+        self.lists = CallLists(client, prefix)
 
     @classmethod
     def connect(

@@ -53,12 +53,12 @@ def listed(request: Request, account_sid: str) -> JSONResponse:
     if status and status not in STATUSES:
         raise bad_value("Status", f"{status[:40]!r} is none of {', '.join(STATUSES)}")
     spans = _spans(query)
-    calls = [
-        call
-        for call in desk.store.calls(live_only=status == "in-progress")
-        if call.account_sid == desk.account_sid and _fits(call, query, spans)
-    ]
-    page = paging.page_of(calls, lambda call: (call.started_ms, call.sid), query)
+    is_live = status == "in-progress"
+    calls = desk.store.calls() if is_live else desk.store.lists.newest()
+    own = (
+        call for call in calls if call.account_sid == desk.account_sid and _fits(call, query, spans)
+    )
+    page = paging.page_of(own, lambda call: (call.started_ms, call.sid), query)
     links = page.links(desk.path("Calls.json"), query)
     start = page.number * page.size
     return JSONResponse(
