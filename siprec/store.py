@@ -14,6 +14,7 @@ from typing import Self
 from siprec import actions
 from siprec.account_store import AccountStore
 from siprec.actions import Action
+from siprec.alert_lists import AlertLists
 from siprec.alerts import Alert
 from siprec.call_lists import CallLists
 from siprec.connector import Connector
@@ -65,6 +66,7 @@ class Store:
         self.accounts = AccountStore(client, prefix, self._vault)
         self.documents = DocumentStore(client, prefix)
         self.lists = CallLists(client, prefix)
+        self.alert_lists = AlertLists(client, prefix)
 
     @classmethod
     def connect(

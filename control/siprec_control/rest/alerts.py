@@ -14,8 +14,6 @@ from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import MORE_INFO, bad_value, not_found
 from siprec_control.rest.times import iso8601, parse_time
 
-# As many as all shards keep.
-READ = 64 * 1000
 LEVELS = ("error", "warning", "notice", "debug")
 FILTERS = ("LogLevel", "StartDate", "EndDate")
 
@@ -37,13 +35,15 @@ def listed(request: Request) -> JSONResponse:
         raise bad_value("LogLevel", f"{level[:40]!r} is none of {', '.join(LEVELS)}")
     first_ms = parse_time("StartDate", query["StartDate"])[0] if query.get("StartDate") else 0
     last_ms = parse_time("EndDate", query["EndDate"])[1] if query.get("EndDate") else None
-    alerts = [
+    mine = _mine(desk)
+    alerts = (
         alert
-        for alert in _own(desk)
-        if (not level or alert.level.value == level)
+        for alert in desk.store.alert_lists.newest()
+        if alert.account_sid in mine
+        and (not level or alert.level.value == level)
         and alert.created_ms >= first_ms
         and (last_ms is None or alert.created_ms <= last_ms)
-    ]
+    )
     page = paging.page_of(alerts, lambda alert: (alert.created_ms, alert.sid), query)
     links = page.links(f"{desk.base()}/v1/Alerts", query)
     meta = {
@@ -91,12 +91,6 @@ def _variables(alert: Alert) -> str:
     }
     known = {name: value for name, value in told.items() if value is not None}
     return urlencode(known, errors="replace")
-
-
-def _own(desk: Desk) -> list[Alert]:
-    """List the account's alerts."""
-    mine = _mine(desk)
-    return [alert for alert in desk.store.alerts(READ) if alert.account_sid in mine]
 
 
 def _mine(desk: Desk) -> tuple[str, ...]:
