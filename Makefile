@@ -6,10 +6,10 @@ PYTEST = $(BIN)/pytest
 CODE = siprec kemi rtpengine web control srs tests $(if $(wildcard bench/*.py),bench)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench
+.PHONY: help setup demo test lint format docs bench bench-api
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 setup:  ## install what is missing: Debian packages, .venv
 	@deploy/setup.sh
@@ -42,3 +42,6 @@ docs: setup  ## draw docs/states.md from the transition table
 
 bench: setup  ## load the stack with calls and print a table
 	$(BIN)/python bench/run.py
+
+bench-api: setup  ## compare call set-up while the API is idle, dead, hung, and at its rate limit
+	$(BIN)/python bench/api.py

@@ -58,6 +58,16 @@ class Latencies:
         passed = (key for key in self._left if key[0] == kind and key in self._came)
         return spread([(self._left[key] - self._came[key]) / 1e6 for key in passed])
 
+    def setup(self) -> Spread:
+        """Give what the proxy added to the set-up of each call: to its INVITE and its 200."""
+
+        def took_ns(kind: str, call_id: str) -> int:
+            return self._left[kind, call_id] - self._came[kind, call_id]
+
+        passed = {key for key in self._left if key in self._came}
+        calls = [each for kind, each in passed if kind == INVITE and (ANSWER, each) in passed]
+        return spread([(took_ns(INVITE, c) + took_ns(ANSWER, c)) / 1e6 for c in calls])
+
     def to_siprec_invite(self) -> Spread:
         """Give how long it took from the 200 that left the proxy to the SIPREC INVITE."""
         asked = (sid for sid in self._siprec if sid in self._answered)

@@ -8,11 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from siprec.model import Stream
+from siprec.record import from_json
+from siprec.settings import Runtime
 from siprec.store import Store
 
 HOST = "127.0.0.1"
@@ -45,14 +48,14 @@ class Stack:
     """A running stack. Use it with `with`; `pid` is that of `siprec run`."""
 
     def __init__(self, folder: Path) -> None:
-        self.proxy_port, self.src_port = free_port(), free_port()
+        self.proxy_port, self.src_port, self.api_port = free_port(), free_port(), free_port()
         self.log = folder / "stack.log"
         self._state = folder / "state"
         self._config = folder / "siprec.toml"
         self._config.write_text(
             f'[sip]\nlisten = ["udp:{HOST}:{self.proxy_port}"]\n'
             f'[src]\nlisten = ["udp:{HOST}:{self.src_port}", "tcp:{HOST}:{self.src_port}"]\n'
-            f'[control]\nlisten = "{HOST}:{free_port()}"\n'
+            f'[control]\nlisten = "{HOST}:{self.api_port}"\n'
             f"[rtpengine]\nport_min = {RTP_PORTS[0]}\nport_max = {RTP_PORTS[1]}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
@@ -83,8 +86,29 @@ class Stack:
         assert self._process is not None
         return self._process.pid
 
-    def siprec(self, *arguments: str) -> None:
-        """Run a `siprec` command on this stack.
+    @property
+    def requests_per_s(self) -> int:
+        """Give how many requests a login may send to the API."""
+        return self._runtime().settings.control.requests_per_s
+
+    def is_api_there(self) -> bool:
+        """Tell whether the API answers."""
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.api_port}/healthz", timeout=1) as got:
+                return bool(got.status == 200)
+        except OSError:
+            return False
+
+    def json(self, *arguments: str) -> Any:
+        """Run a `siprec` command on this stack; give what it prints as JSON.
+
+        Raises:
+            BenchError: it failed.
+        """
+        return json.loads(self.siprec(*arguments, "--json"))
+
+    def siprec(self, *arguments: str) -> str:
+        """Run a `siprec` command on this stack; give what it prints.
 
         Raises:
             BenchError: it failed.
@@ -92,6 +116,7 @@ class Stack:
         done = subprocess.run(self._command(*arguments), capture_output=True, text=True)
         if done.returncode != 0:
             raise BenchError(f"siprec {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
 
     def streams(self) -> list[Stream]:
         """List all streams that the store knows."""
@@ -109,9 +134,11 @@ class Stack:
         return [line for line in text.splitlines() if "ERROR" in line or "CRITICAL" in line]
 
     def _store(self) -> Store:
-        runtime = json.loads((self._state / "runtime.json").read_text())
-        redis = runtime["settings"]["redis"]
-        return Store.connect(redis["url"], redis.get("prefix", "siprec:"))
+        redis = self._runtime().settings.redis
+        return Store.connect(redis.url or "", redis.prefix)
+
+    def _runtime(self) -> Runtime:
+        return from_json(Runtime, (self._state / "runtime.json").read_bytes())
 
     def _command(self, *arguments: str) -> list[str]:
         program = str(Path(sys.executable).with_name("siprec"))

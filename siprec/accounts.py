@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from siprec.model import CallbackMethod
 from siprec.record import SECRET
 
 MAX_NAME_CHARS = 64
@@ -34,11 +35,16 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """Owns numbers, connectors and calls. `sid` is `AC` + 32 hex."""
+    """Owns numbers, connectors and calls. `sid` is `AC` + 32 hex.
+
+    Each alert of it is told to `debugger_url`, unless that is empty.
+    """
 
     sid: str
     name: str = ""
     created_ms: int = 0
+    debugger_url: str = ""
+    debugger_method: CallbackMethod = CallbackMethod.POST
     token: str = field(default="", metadata=SECRET, repr=False)
 
 

@@ -1,6 +1,7 @@
 """The calls that one controller has, with what changed and when something is due. No I/O."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from siprec.alerts import About, AlertLevel, Alerts
 from siprec.changes import CallFile, Changes
@@ -130,7 +131,8 @@ class CallFiles:
     def notices(self, shard: int, call: Call, notices: Iterable[Notice], now_ms: int) -> None:
         """Raise what the proxy has to say about a call."""
         for notice in notices:
-            self.alert(shard, About.call(call), notice.code, notice.text, now_ms)
+            about = replace(About.call(call), request=notice.request)
+            self.alert(shard, about, notice.code, notice.text, now_ms)
 
     def _watch(self, call: Call) -> None:
         if (due_ms := self._over_ms(call)) is not None:

@@ -11,20 +11,14 @@ import redis
 from siprec.commands import VERSION, Forward
 from siprec.inbox import to_fields
 from siprec.keys import ShardKeys, commands_key, contract_key
+from siprec.once import FORWARD_ONCE
+from siprec.once import REQUEST_S as REQUEST_S
 from siprec.pipe import Command, Pipe
 from siprec.store import Client, redis_errors
 
 GROUP = "controllers"
 # There is one reader at a time: what its predecessor left unacknowledged is its own.
 READER = "reader"
-REQUEST_S = 86_400
-
-# KEYS: inbox, request. ARGV: how long a request is remembered (s), then the inbox entry.
-_FORWARD = """
-if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[1]) then return 0 end
-redis.call('XADD', KEYS[1], '*', 't', ARGV[2], 'd', ARGV[3])
-return 1
-"""
 
 
 class CommandStore:
@@ -62,7 +56,7 @@ class CommandStore:
             fields = to_fields(order.entry)
             request = keys.request(order.request_id)
             words = (REQUEST_S, fields["t"], fields["d"])
-            commands.append(("EVAL", _FORWARD, 2, keys.inbox, request, *words))
+            commands.append(("EVAL", FORWARD_ONCE, 2, keys.inbox, request, *words))
         with redis_errors():
             self._pipe.run(commands)
             self._pipe.run([("XACK", self.key, GROUP, *entry_ids), ("XDEL", self.key, *entry_ids)])

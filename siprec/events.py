@@ -312,11 +312,14 @@ class DropLateAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RaiseAlert:
-    """Tell people."""
+    """Tell people. `srs` is the URI of the SRS concerned, the other two what that answered."""
 
     code: int
     text: str
     level: AlertLevel = AlertLevel.ERROR
+    srs: str | None = None
+    sip_status: int | None = None
+    sip_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

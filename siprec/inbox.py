@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from siprec.model import Call, Party, Side, StreamOrder, Track
 from siprec.record import SDP, RecordError, Seal, from_json, to_json
+from siprec.web_request import WebRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something the proxy saw that deserves an alert: its code and text."""
+    """Something that deserves an alert: its code and text, and the HTTP request concerned."""
 
     code: int
     text: str
+    request: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,18 @@ class CallbackFailed:
     text: str
     stream_sid: str = ""
     connector_name: str = ""
+    request: WebRequest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFailed:
+    """A document that a live call follows, or a step of it, went wrong; for an alert."""
+
+    call_sid: str
+    account_sid: str
+    code: int
+    text: str
+    request: WebRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +279,7 @@ Entry = (
     | ReportsDropped
     | CallNotEnded
     | CallbackFailed
+    | DocumentFailed
     | SrsRequested
     | SrsReplied
 )
@@ -283,6 +298,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "reports-dropped": ReportsDropped,
     "call-not-ended": CallNotEnded,
     "callback-failed": CallbackFailed,
+    "document-failed": DocumentFailed,
     "srs-requested": SrsRequested,
     "srs-replied": SrsReplied,
 }

@@ -136,6 +136,26 @@ def callback_worker_key(prefix: str) -> str:
     return prefix + "callback-worker"
 
 
+def documents_key(prefix: str) -> str:
+    """Hash: account and call to the document that the live call follows."""
+    return prefix + "{documents}:records"
+
+
+def documents_due_key(prefix: str) -> str:
+    """Sorted set: those documents, by when (ms, Redis clock) somebody is to go on with one."""
+    return prefix + "{documents}:due"
+
+
+def documents_claims_key(prefix: str) -> str:
+    """Hash: account and call to the name under which somebody follows the document."""
+    return prefix + "{documents}:claims"
+
+
+def documents_of_key(prefix: str, account_sid: str) -> str:
+    """Set: those documents of one account, which may have so many."""
+    return f"{prefix}{{documents}}:of:{account_sid}"
+
+
 def controllers_key(prefix: str) -> str:
     """Sorted set: controllers by the time (ms, Redis clock) until which they count as alive."""
     return prefix + "controllers"

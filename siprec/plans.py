@@ -33,6 +33,12 @@ class Refusal(NamedTuple):
 
 
 Choose = Callable[[str, str], Choice | None]
+Chosen = tuple[StreamOrder, Choice | None]
+
+
+def choose_all(account_sid: str, orders: Iterable[StreamOrder], choose: Choose) -> list[Chosen]:
+    """Look the connectors of orders up."""
+    return [(order, choose(account_sid, order.connector_name)) for order in orders]
 
 
 def refusal_of(

@@ -21,7 +21,9 @@ from siprec.plans import (
     NOT_SECURE,
     UNKNOWN_CONNECTOR,
     Choose,
+    Chosen,
     Refusal,
+    choose_all,
     plain_srs,
     plan_of,
     refusal_of,
@@ -30,6 +32,7 @@ from siprec.plans import (
 from siprec.plans import Choice as Choice
 from siprec.settings import LimitSettings
 from siprec.sids import SidError, make_stream_sid
+from siprec.status_urls import StatusUrls, UrlFault
 from siprec.step import RUNNING, begin, step
 from siprec.verdict import Verdict
 
@@ -40,14 +43,14 @@ UNRECORDED = "unrecorded"
 
 EARLY_ENDS_KEPT = 1_000
 
-Chosen = tuple[StreamOrder, Choice | None]
-
 
 class Recorder:
     """The calls and streams of a controller. `new_hex(n)` gives n random hex digits."""
 
-    def __init__(self, limits: LimitSettings, new_hex: Callable[[int], str]) -> None:
-        self._limits = limits
+    def __init__(
+        self, limits: LimitSettings, new_hex: Callable[[int], str], url_fault: UrlFault
+    ) -> None:
+        self._limits, self._urls = limits, StatusUrls(url_fault)
         self._files = CallFiles(limits, new_hex)
         self._early_ends: dict[str, i.ByeAnswered] = {}
 
@@ -126,6 +129,9 @@ class Recorder:
                 self._files.alert(shard, about, UNREACHABLE, text, now_ms)
             case i.CallbackFailed(code=code, text=text):
                 self._files.alert(shard, About.callback(entry), code, text, now_ms)
+            case i.DocumentFailed(account_sid=account_sid, code=code, text=text, request=request):
+                about = About(account_sid=account_sid, call_sid=entry.call_sid, request=request)
+                self._files.alert(shard, about, code, text, now_ms)
             case i.ReportsDropped(node=node, count=count):
                 text = f"the proxy of {node} dropped {count} reports while Redis was away"
                 self._files.alert(shard, About(), REPORTS_LOST, text, now_ms)
@@ -166,13 +172,14 @@ class Recorder:
         shard: int,
         account_sid: str,
         connector_name: str,
+        srs: str,
         code: int,
         text: str,
         level: AlertLevel,
         now_ms: int,
     ) -> None:
-        """Raise an alert about a connector, in a shard that is ours."""
-        about = About(account_sid=account_sid, connector_name=connector_name)
+        """Raise an alert about an SRS of a connector, in a shard that is ours."""
+        about = About(account_sid=account_sid, connector_name=connector_name, srs=srs)
         self._files.alert(shard, about, code, text, now_ms, level)
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
@@ -197,7 +204,7 @@ class Recorder:
     def _ringing(self, shard: int, entry: i.CallRinging, choose: Choose, now_ms: int) -> None:
         """Record early media where the connector says so."""
         call = entry.call
-        chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
+        chosen = choose_all(call.account_sid, self._urls.mended(entry.orders), choose)
         early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
         if early and self._files.get(call.sid) is None:
             self._start_all(self._files.open(shard, call), early, now_ms)
@@ -208,12 +215,13 @@ class Recorder:
         if file is not None and file.call.answered_ms is not None:
             return
         # A look-up may fail, so it comes before anything changes.
-        chosen = [(o, choose(call.account_sid, o.connector_name)) for o in entry.orders]
+        chosen = choose_all(call.account_sid, self._urls.mended(entry.orders), choose)
         if file is None:
             file = self._files.open(shard, call)
         else:
             chosen = self._go_on_from_early(file, call, chosen, now_ms)
-        self._files.notices(shard, call, entry.notices, now_ms)
+        notices = (*entry.notices, *self._urls.notices(entry.orders))
+        self._files.notices(shard, call, notices, now_ms)
         self._start_all(file, chosen, now_ms)
         early_end = self._early_ends.pop(call.sid, None)
         if early_end is not None:
@@ -334,7 +342,8 @@ class Recorder:
         self, file: CallFile, order: StreamOrder, choice: Choice | None, now_ms: int
     ) -> Verdict:
         call = file.call
-        refusal = refusal_of(file, order, choice, self._limits.tracks_per_call)
+        refusal = self._urls.refusal(order)
+        refusal = refusal or refusal_of(file, order, choice, self._limits.tracks_per_call)
         if refusal is not None or choice is None:
             code, text = refusal or Refusal(UNKNOWN_CONNECTOR, "")
             about = About.call(call, order.connector_name)
@@ -372,8 +381,9 @@ class Recorder:
             elif isinstance(command, e.EndCall):
                 self._end_unrecorded(file, command.text, now_ms)
             else:
-                about, code = About.stream(stream), command.code
-                self._files.alert(file.shard, about, code, command.text, now_ms, command.level)
+                about = About.srs_of(stream, command.srs, command.sip_status, command.sip_reason)
+                code, text = command.code, command.text
+                self._files.alert(file.shard, about, code, text, now_ms, command.level)
 
     def _end_unrecorded(self, file: CallFile, text: str, now_ms: int) -> None:
         """End a call that must not go on unrecorded; its proxy sends the BYEs."""

@@ -24,7 +24,8 @@ class RedisUser(StrEnum):
 class _Grant:
     """What a user may read, write and do to which keys, less the prefix, and with what.
 
-    `apart` are the only commands for all other keys.
+    `apart` are the only commands for all other keys, `queued` those of a reader that settles what
+    it read in `queues`.
     """
 
     commands: str
@@ -32,6 +33,8 @@ class _Grant:
     write: str = ""
     both: str = ""
     apart: str = ""
+    queues: str = ""
+    queued: str = ""
 
 
 # Every client may look whether Redis is there, choose its database, and say who it is.
@@ -64,11 +67,16 @@ _GRANTS: Mapping[RedisUser, _Grant] = {
     ),
     RedisUser.CONTROL: _Grant(
         read="{s*}:* health contract",
-        write="{s*}:inbox actions:*",
-        both="numbers connectors:* accounts* turns:* loads {s*}:reply:*"
-        " {s*}:callbacks {s*}:undelivered callback-worker",
+        write="actions:*",
+        # A script must both read and write a key by one rule.
+        both="{s*}:inbox numbers connectors:* accounts* turns:* loads {s*}:reply:*"
+        " {s*}:callbacks {s*}:undelivered callback-worker {documents}:* {s*}:request:*",
         commands=f"{_LOOK} eval scan set del pexpire expire hmget hset hdel sadd srem lrange"
-        " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch",
+        " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch"
+        " zadd zrem zrangebyscore sismember scard",
+        # Alerts are read as callbacks are, and written by controllers alone.
+        queues="{s*}:callbacks {s*}:alerts",
+        queued="xack xreadgroup xgroup|create",
         # Of everything there is, it is asked which key has sealed it (siprec.seals).
         apart="type get hvals lrange xrange",
     ),
@@ -94,6 +102,10 @@ def rules(user: RedisUser, prefix: str) -> str:
     ]
     commands = [f"+{command}" for command in f"{_ANY} {grant.commands}".split()]
     found = ["resetkeys", *keys, "resetchannels", "-@all", *commands]
+    if grant.queues:
+        queues = " ".join(f"%RW~{prefix}{name}" for name in grant.queues.split())
+        queued = " ".join(f"+{command}" for command in grant.queued.split())
+        found.append(f"({queues} {queued})")
     if grant.apart:
         apart = " ".join(f"+{command}" for command in grant.apart.split())
         found.append(f"(%R~{prefix}* {apart})")

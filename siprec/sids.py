@@ -13,6 +13,7 @@ SHARDS = 64
 FORK_TAG_PREFIX = "fork-"
 
 _SID = re.compile(r"(CA|SR)[0-9a-f]{32}\Z")
+_ALERT_SID = re.compile(r"NO[0-9a-f]{32}\Z")
 _LEG = re.compile(r"(SR[0-9a-f]{32})-([1-9][0-9]{0,5})-([1-9][0-9]{0,5})\Z")
 
 
@@ -38,6 +39,17 @@ def shard_of_sid(sid: str) -> int:
     """
     if not _SID.match(sid) or int(sid[2:4], 16) >= SHARDS:
         raise SidError(sid, sid[:2] if sid[:2] in ("CA", "SR") else "CA")
+    return int(sid[2:4], 16)
+
+
+def shard_of_alert_sid(sid: str) -> int:
+    """Give the shard that stands in an alert's sid.
+
+    Raises:
+        SidError: not such a sid.
+    """
+    if not _ALERT_SID.match(sid) or int(sid[2:4], 16) >= SHARDS:
+        raise SidError(sid, "NO")
     return int(sid[2:4], 16)
 
 

@@ -163,7 +163,7 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     moved, commands = transition.apply(leg, event, at)
     if moved.state != leg.state and moved.state not in transition.to:
         raise IllegalTransition(stream.sid, event, leg, moved)
-    outcome = _with_leg(outcome, LegOutcome(moved, commands))
+    outcome = _with_leg(outcome, LegOutcome(moved, commands), event)
     if moved.state is S.RECORDING and leg.state is not S.RECORDING:
         return _recorded(outcome, moved, now_ms)
     if moved.error_code is not None and leg.error_code is None:
@@ -171,14 +171,27 @@ def _step_leg(outcome: Outcome, leg: Leg, event: e.LegEvent, now_ms: int) -> Out
     return outcome
 
 
-def _with_leg(outcome: Outcome, moved: LegOutcome) -> Outcome:
+def _with_leg(outcome: Outcome, moved: LegOutcome, event: e.LegEvent | None = None) -> Outcome:
     leg, commands = moved
     legs = tuple(leg if each.number == leg.number else each for each in outcome.stream.legs)
     addressed = (
-        command if isinstance(command, e.RaiseAlert) else e.ForLeg(leg=leg.number, command=command)
+        _about_srs(command, leg, event)
+        if isinstance(command, e.RaiseAlert)
+        else e.ForLeg(leg=leg.number, command=command)
         for command in commands
     )
     return Outcome(replace(outcome.stream, legs=legs), (*outcome.commands, *addressed))
+
+
+def _about_srs(alert: e.RaiseAlert, leg: Leg, event: e.LegEvent | None) -> e.RaiseAlert:
+    """Let an alert say of which SRS it tells, and what that answered."""
+    match event:
+        case e.SrsRefused(status=status, reason=reason):
+            return replace(alert, srs=leg.srs, sip_status=status, sip_reason=reason or None)
+        case e.SrsByeAnswered(status=status) | e.SrsOptionsAnswered(status=status):
+            return replace(alert, srs=leg.srs, sip_status=status)
+        case _:
+            return replace(alert, srs=leg.srs)
 
 
 def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
@@ -189,7 +202,8 @@ def _recorded(outcome: Outcome, leg: Leg, now_ms: int) -> Outcome:
         gap_ms = now_ms - stream.lost_ms
         stream = replace(stream, gap_ms=stream.gap_ms + gap_ms)
         text = f"the SRS {leg.srs} goes on with the recording after a gap of {gap_ms / 1000:.1f} s"
-        alert = e.RaiseAlert(code=UNREACHABLE, text=text, level=AlertLevel.WARNING)
+        level = AlertLevel.WARNING
+        alert = e.RaiseAlert(code=UNREACHABLE, text=text, level=level, srs=leg.srs)
         commands = (*commands, alert)
     stream = replace(stream, recording_ms=since_ms, lost_ms=None, unrecorded_ms=None)
     return Outcome(stream, commands)

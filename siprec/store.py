@@ -14,8 +14,11 @@ from typing import Self
 from siprec import actions
 from siprec.account_store import AccountStore
 from siprec.actions import Action
+from siprec.alert_lists import AlertLists
 from siprec.alerts import Alert
+from siprec.call_lists import CallLists
 from siprec.connector import Connector
+from siprec.document_store import DocumentStore
 from siprec.health import Load, SrsHealth
 from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
 from siprec.keys import (
@@ -35,7 +38,7 @@ from siprec.redis_client import Client as Client
 from siprec.redis_client import StoreUnavailable as StoreUnavailable
 from siprec.redis_client import connect as connect
 from siprec.redis_client import redis_errors as redis_errors
-from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_sid
+from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_alert_sid, shard_of_sid
 from siprec.vault import Vault
 from siprec.verdict import Verdict
 
@@ -61,6 +64,9 @@ class Store:
         self._prefix = prefix
         self._vault = vault or Vault(None)
         self.accounts = AccountStore(client, prefix, self._vault)
+        self.documents = DocumentStore(client, prefix)
+        self.lists = CallLists(client, prefix)
+        self.alert_lists = AlertLists(client, prefix)
 
     @classmethod
     def connect(
@@ -309,6 +315,17 @@ class Store:
         alerts = (from_json(Alert, fields["d"]) for page in pages for _, fields in page)
         return heapq.nlargest(limit, alerts, key=lambda alert: (alert.created_ms, alert.sid))
 
+    def alert(self, sid: str) -> Alert | None:
+        """Give an alert.
+
+        Raises:
+            SidError: not an alert's sid.
+        """
+        with redis_errors():
+            page = self._redis.xrevrange(self._keys(shard_of_alert_sid(sid)).alerts)
+        alerts = (from_json(Alert, fields["d"]) for _, fields in page)
+        return next((alert for alert in alerts if alert.sid == sid), None)
+
     # Orders
 
     def order_start(self, call_sid: str, order: StreamOrder, timeout_s: float = 5.0) -> Verdict:
@@ -366,8 +383,11 @@ class Store:
     def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
         keys = self._keys(shard)
         with redis_errors():
-            self._redis.xadd(keys.inbox, to_fields(entry, self._vault.seal))
+            entry_id = self._redis.xadd(keys.inbox, to_fields(entry, self._vault.seal))
             popped = self._redis.blpop([keys.reply(request_id)], timeout=timeout_s)
+            if popped is None:
+                # Who is told that nothing came of it orders again: it must not happen later.
+                self._redis.xdel(keys.inbox, entry_id)
         if popped is None:
             raise NoVerdict(f"no controller answered within {timeout_s:g} s")
         return from_json(Verdict, popped[1])

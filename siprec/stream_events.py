@@ -91,6 +91,31 @@ class Callback:
         """Name that within which callbacks are sent in order: the stream, else the call."""
         return self.event.stream_sid or self.event.call_sid
 
+    @property
+    def account_sid(self) -> str:
+        """Give whose it is."""
+        return self.event.account_sid
+
+    @property
+    def kind(self) -> str:
+        """Tell its receiver from one of another kind at the same host."""
+        return "callback"
+
+    @property
+    def what(self) -> str:
+        """Name it for people."""
+        return self.event.kind.value
+
+    @property
+    def token(self) -> str:
+        """Give what is the same in every try."""
+        return self.event.token
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Give what is sent, in its order."""
+        return self.event.fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undelivered:

@@ -24,7 +24,7 @@ from siprec.settings import (
     ToldTo,
 )
 from siprec_control import values
-from siprec_control.errors import ConfigError
+from siprec_control.errors import ConfigError, ControlError
 from siprec_control.toml_lines import key_lines
 
 DEFAULT_FILE = "siprec.toml"
@@ -249,7 +249,7 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
         given = "certificate" if settings.tls.certificate else "private_key"
         missing = "private_key" if settings.tls.certificate else "certificate"
         raise wrong(f"tls.{given}", f"needs {missing} beside it")
-    _check_control(settings.control, wrong)
+    check_control(settings.control, wrong)
     if settings.awareness.tone_interval_s and settings.awareness.tone is None:
         raise wrong("awareness.tone_interval_s", "needs tone beside it")
     if settings.redis.url is None:
@@ -265,8 +265,12 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
     _check_sockets(settings, lines, wrong)
 
 
-def _check_control(control: ControlSettings, wrong: Wrong) -> None:
-    """Refuse half a certificate, and an API that strangers could listen to."""
+def check_control(control: ControlSettings, wrong: Callable[[str, str], ControlError]) -> None:
+    """Refuse half a certificate, and an API that strangers could listen to.
+
+    Raises:
+        ControlError: what `wrong` makes of a key (`control.listen`) and why it cannot be so.
+    """
     if (control.tls_cert is None) != (control.tls_key is None):
         given, missing = ("tls_cert", "tls_key") if control.tls_cert else ("tls_key", "tls_cert")
         raise wrong(f"control.{given}", f"needs {missing} beside it")

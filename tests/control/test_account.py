@@ -73,3 +73,28 @@ def test_key_shows_its_secret_once(stack: Stack, store: Store, capsys: Output) -
 )
 def test_wrong_word_is_refused(stack: Stack, store: Store, words: tuple[str, ...]) -> None:
     assert stack.run(*words) == 1
+
+
+def test_debugger_webhook_is_set_shown_and_taken_away(
+    stack: Stack, store: Store, capsys: Output
+) -> None:
+    url = "https://me:secret@a.example/debug?key=secret#rc=2"
+    words = ("account", "set", "--debugger-url", url, "--debugger-method", "GET")
+    assert stack.run(*words) == 0
+    out = capsys.readouterr().out
+    assert "debugger  GET https://a.example/debug\n" in out
+    account = store.accounts.account(ACCOUNT)
+    assert account is not None
+    assert (account.debugger_url, account.debugger_method) == (url, "GET")
+    assert account.token == "secret token"
+    assert stack.run("account", "set", ACCOUNT, "--debugger-url", "") == 0
+    account = store.accounts.account(ACCOUNT)
+    assert account is not None
+    assert account.debugger_url == ""
+
+
+def test_debugger_webhook_that_cannot_be_used_is_refused(
+    stack: Stack, store: Store, capsys: Output
+) -> None:
+    assert stack.run("account", "set", "--debugger-url", "https://a/#rc=99") == 1
+    assert "--debugger-url: URL fragment: rc must be a number" in capsys.readouterr().err

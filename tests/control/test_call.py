@@ -9,6 +9,7 @@ from siprec.alerts import Alert, AlertLevel
 from siprec.keys import ShardKeys
 from siprec.model import Stream, StreamOrder
 from siprec.record import to_json
+from siprec.web_request import web_request
 from tests.control.conftest import ACCOUNT, CALL, Stack
 
 pytestmark = pytest.mark.daemon
@@ -78,8 +79,8 @@ def test_alerts_are_listed_newest_first(stack: Stack, capsys: Output) -> None:
     assert stack.run("alert", "list", "--limit", "2") == 0
     rows = [line.split()[1:] for line in capsys.readouterr().out.splitlines()[1:]]
     assert rows == [
-        ["error", "32102", CALL.sid, "went\\nwrong"],
-        ["error", "32011", CALL.sid, "went\\nwrong"],
+        [f"NO05{2:030x}", "error", "32102", CALL.sid, "went\\nwrong"],
+        [f"NO05{1:030x}", "error", "32011", CALL.sid, "went\\nwrong"],
     ]
     assert stack.run("alert", "list", "--json") == 0
     codes = [alert["code"] for alert in json.loads(capsys.readouterr().out)]
@@ -99,9 +100,44 @@ def test_alert_about_a_connector_alone_names_it(stack: Stack, capsys: Output) ->
     stack.redis.xadd(ShardKeys(stack.prefix, 5).alerts, {"d": to_json(alert)})
     assert stack.run("alert", "list") == 0
     row = capsys.readouterr().out.splitlines()[1].split()[1:]
-    assert row == ["warning", "32011", "Cloud", "gone"]
+    assert row == [alert.sid, "warning", "32011", "Cloud", "gone"]
 
 
 def test_no_alerts_is_a_sentence(stack: Stack, capsys: Output) -> None:
     assert stack.run("alert", "list") == 0
     assert capsys.readouterr().out == "no alerts\n"
+
+
+def test_alert_is_shown_with_all_that_it_tells(stack: Stack, capsys: Output) -> None:
+    alert = Alert(
+        sid=f"NO05{9:030x}",
+        account_sid=ACCOUNT,
+        code=15003,
+        level=AlertLevel.ERROR,
+        text="went wrong",
+        created_ms=1_700_000_000_000,
+        srs="sip:srs.example.com",
+        sip_status=503,
+        sip_reason="Busy",
+        advice="Wait.",
+        request=web_request("http://a/", "POST", {"x": "y"}, 404, {"h": "v"}, b"nobody"),
+    )
+    stack.redis.xadd(ShardKeys(stack.prefix, 5).alerts, {"d": to_json(alert)})
+    assert stack.run("alert", "show", alert.sid) == 0
+    out = capsys.readouterr().out
+    told = {line[:11].strip(): line[11:].strip() for line in out.splitlines()}
+    assert told["what to do"] == "Wait."
+    assert (told["srs"], told["sip answer"]) == ("sip:srs.example.com", "503 Busy")
+    assert (told["request"], told["sent"]) == ("POST http://a/", "x=y")
+    assert (told["http answer"], told["body"]) == ("404 h=v", "nobody")
+    assert "call" not in told
+    assert stack.run("alert", "show", alert.sid, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["request"]["status"] == 404
+
+
+@pytest.mark.parametrize(
+    ("sid", "why"), [("nonsense", "is not a NO sid"), (f"NO05{1:030x}", "NO…: no alert")]
+)
+def test_unknown_alert_is_an_error(stack: Stack, capsys: Output, sid: str, why: str) -> None:
+    assert stack.run("alert", "show", sid) == 1
+    assert why in capsys.readouterr().err

@@ -14,6 +14,7 @@ from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_stream_sid, shard_of_sid
 from siprec_kemi.src.forks import Forks
+from siprec_web.overrides import url_fault
 from tests.rtpengine.media import AnsweredCall, RtpEndpoint
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, FORK_OFFERED, answered
 
@@ -45,7 +46,7 @@ class Recording:
     """A recorder whose one call has a stream toward all SRSs of a connector, or the first."""
 
     def __init__(self, call: Call, connector: Connector, now_ms: int) -> None:
-        self.recorder = Recorder(LimitSettings(), lambda n: secrets.token_hex(n)[:n])
+        self.recorder = Recorder(LimitSettings(), lambda n: secrets.token_hex(n)[:n], url_fault)
         self.sid = make_stream_sid(call.sid, 1)
         choice = Choice(connector, tuple(srs.uri for srs in connector.srs))
         order = StreamOrder(connector_name=connector.name)

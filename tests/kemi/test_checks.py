@@ -31,7 +31,7 @@ class Office(Ways):
     def __init__(self, folder: Path, ksr: StrictKsr) -> None:
         super().__init__(folder, ksr)
         self.hosts.write_text(f"127.0.0.1 {HOST}\n")
-        self.recorder = Recorder(LimitSettings(), lambda n: "0" * n)
+        self.recorder = Recorder(LimitSettings(), lambda n: "0" * n, lambda url: None)
         self.checks = Checks(self.probes, self.tls, self.recorder)
         self.done: list[Checked] = []
 

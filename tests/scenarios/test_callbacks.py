@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pytest
@@ -157,6 +158,12 @@ def test_recorder_that_refuses_is_an_error_and_no_stop_follows(
     assert [each.event for each in of(receiver.requests, "live")] == [STARTED, STOPPED]
 
 
+def given_up_of(stage: Stage, stream_sid: str) -> list[dict[str, Any]]:
+    """Give what was given up of a stream."""
+    found: list[dict[str, Any]] = stage.stack.json("callback", "list")
+    return [each for each in found if each["callback"]["event"]["stream_sid"] == stream_sid]
+
+
 def test_receiver_that_answers_with_an_error_is_an_alert_and_may_be_served_by_hand(
     stage: Stage, receiver: Receiver
 ) -> None:
@@ -167,7 +174,11 @@ def test_receiver_that_answers_with_an_error_is_an_alert_and_may_be_served_by_ha
     stream = stage.wait_recording(caller)
     assert (alert.code, alert.stream_sid) == (15003, stream.sid)
     assert alert.text == f"siprec-started to POST {receiver.url('/gone')}: the answer was 404"
-    (given_up,) = stage.stack.json("callback", "list")
+    request = alert.request
+    assert request is not None
+    assert (request.url, request.method) == (receiver.url("/gone"), "POST")
+    assert (request.status, f"SiprecSid={stream.sid}" in request.variables) == (404, True)
+    (given_up,) = given_up_of(stage, stream.sid)
     receiver.answer = lambda request: 200
     before = len(receiver.requests)
     stage.stack.cli("callback", "resend", given_up["callback"]["event"]["token"])
@@ -176,7 +187,7 @@ def test_receiver_that_answers_with_an_error_is_an_alert_and_may_be_served_by_ha
     assert again.is_signed_with(token_of(stage))
     hang_up(caller, callee)
     assert receiver.wait_for(before + 2)[-1].event == STOPPED
-    assert stage.stack.json("callback", "list") == []
+    assert given_up_of(stage, stream.sid) == []
 
 
 def test_address_that_may_not_be_reached_is_an_alert(stage: Stage) -> None:
@@ -226,3 +237,41 @@ def test_receiver_that_fails_and_hangs_gets_all_in_order_across_a_kill_of_the_wo
             assert request.is_signed_with(token_of(stage))
         assert [len(each) for each in tokens.values()] == [1, 1]
         assert stage.alerts(caller) == []
+
+
+def test_alert_of_a_busy_recorder_tells_the_debugger_webhook_all_of_it(
+    stage: Stage, receiver: Receiver
+) -> None:
+    url = receiver.url("/debug")
+    stage.stack.cli("account", "set", "--debugger-url", f"{url}#rc=1")
+    try:
+        srs, begin = stage.recorder("--refuse", "503")
+        caller, callee = call(stage, begin)
+        (request,) = receiver.wait_for(1)
+        hang_up(caller, callee)
+        (alert,) = stage.alerts(caller)
+    finally:
+        stage.stack.cli("account", "set", "--debugger-url", "")
+    assert request.is_signed_with(token_of(stage))
+    fields = request.fields
+    assert (fields["Sid"], fields["AccountSid"]) == (alert.sid, alert.account_sid)
+    assert (fields["Level"], fields["PayloadType"]) == ("ERROR", "application/json")
+    payload = json.loads(fields["Payload"])
+    assert (payload["resource_sid"], payload["error_code"]) == (alert.call_sid, "32011")
+    told = payload["more_info"]
+    assert (told["Srs"], told["SipStatus"]) == (srs.uri, 503)
+    assert (told["SiprecSid"], told["ConnectorName"]) == (alert.stream_sid, alert.connector_name)
+    assert told["Advice"] == alert.advice != ""
+
+
+def test_document_with_a_url_that_cannot_be_used_is_recorded_all_the_same(
+    stage: Stage, receiver: Receiver
+) -> None:
+    caller, callee = call(stage, start(receiver.url(fragment="rc=99")))
+    stage.wait_recording(caller)
+    (alert,) = poll(lambda: stage.alerts(caller), WAIT_S, why=lambda: stage.stack.log)
+    assert alert.code == 12200
+    assert "URL fragment: rc must be a number from 0 to 5" in alert.text
+    hang_up(caller, callee)
+    stage.wait_recorded(caller)
+    assert receiver.requests == []

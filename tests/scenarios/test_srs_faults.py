@@ -2,6 +2,7 @@
 
 import pytest
 
+from siprec.alert_codes import advice_of
 from siprec.alerts import AlertLevel
 from siprec.model import StreamState
 from tests.scenarios.phone import Phone, answer, hang_up
@@ -43,9 +44,14 @@ def fails(stage: Stage, start: str, code: int) -> Phone:
 @pytest.mark.parametrize("status", ["420", "486", "503", "603"])
 def test_srs_that_refuses_leaves_the_call_alone(stage: Stage, status: str) -> None:
     srs, start = stage.recorder("--refuse", status)
-    fails(stage, start, UNREACHABLE)
+    caller = fails(stage, start, UNREACHABLE)
     (session,) = srs.wait_over()
     assert session.ended_by == "refused"
+    (alert,) = stage.alerts(caller)
+    assert (alert.srs, alert.sip_status) == (srs.uri, int(status))
+    assert alert.sip_reason
+    assert alert.advice == advice_of(UNREACHABLE, int(status))
+    assert stage.stack.json("alert", "show", alert.sid)["advice"] == alert.advice
 
 
 @pytest.mark.parametrize("switch", ["--silent", "--ring-only"])

@@ -111,6 +111,8 @@ def test_document_that_is_no_use_is_taken_from_elsewhere(
     (alert,) = stage.alerts(caller)
     assert alert.code == code
     assert first.url in alert.text
+    assert alert.request is not None
+    assert (alert.request.url, alert.request.method) == (first.url, "POST")
 
 
 def test_number_with_a_document_of_its_own_follows_that_in_the_end(
@@ -184,26 +186,3 @@ def test_caller_who_gives_up_while_the_document_is_fetched_rings_nobody(
     caller.ack_refusal(next(reply for reply in replies if reply.status == 487))
     go_on.set()
     assert callee.hears_nothing()
-
-
-def test_hundred_calls_that_wait_for_a_document_let_others_through(
-    stage: Stage, opened: ExitStack
-) -> None:
-    caller, callee = stage.pair()
-    go_on = Event()
-
-    def slow(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
-        go_on.wait(20)
-        say(200, document("<Reject/>"), XML)(handler, asked)
-
-    server = served(stage, opened, slow)
-    waiting = number(stage, "--url", f"{server.url}#rt=15000")
-    phones = [stage.phone(f"w{n}") for n in range(100)]
-    for phone in phones:
-        phone.invite(waiting)
-    poll(lambda: len(server.asked) == 100, why=lambda: f"{len(server.asked)} came")
-    caller.invite(stage.number(RECORD, dial(callee)))
-    recorded(stage, caller, callee)
-    go_on.set()
-    for phone in phones:
-        phone.ack_refusal(phone.expect(603, within_s=30))

@@ -11,6 +11,7 @@ from siprec.recorder import Choice, Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import make_call_sid, make_stream_sid
 from siprec.verdict import Verdict
+from siprec_web.overrides import url_fault
 from tests.siprec.streams import ACCOUNT_SID, FORK_OFFERED, NOW_MS, answered
 
 SHARD = 0x2A
@@ -44,7 +45,7 @@ def choose_nothing(account_sid: str, name: str) -> Choice | None:
 def make_recorder(limits: LimitSettings = LIMITS) -> Recorder:
     """Make a recorder whose random digits count up."""
     numbers = itertools.count()
-    return Recorder(limits, lambda n: f"{next(numbers):0{n}x}")
+    return Recorder(limits, lambda n: f"{next(numbers):0{n}x}", url_fault)
 
 
 def make_call(shard: int = SHARD) -> Call:

@@ -5,19 +5,22 @@ from dataclasses import replace
 
 import pytest
 
+from siprec.alerts import Alert, AlertLevel
 from siprec.callback_store import (
     CONSUMER,
     GROUP,
     OWN_MS,
     UNDELIVERED_KEPT,
     CallbackStore,
+    Source,
     Waiting,
 )
 from siprec.inbox import CallbackFailed, from_fields
 from siprec.keys import ShardKeys, callback_worker_key
 from siprec.shard_store import ShardStore
 from siprec.store import Client, StoreUnavailable, connect
-from siprec.stream_events import Undelivered
+from siprec.stream_events import Callback, Undelivered
+from siprec.web_request import WebRequest, web_request
 from tests.control.processes import RedisServer
 from tests.siprec.callbacks import callback, save
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID
@@ -44,15 +47,17 @@ def shards(client: Client, prefix: str) -> ShardStore:
     return ShardStore(client, prefix, "controller")
 
 
-def places(found: list[Waiting]) -> list[tuple[int, str]]:
-    return [(each.shard, each.entry_id) for each in found]
+def places(found: list[Waiting]) -> list[tuple[Source, str]]:
+    return [(each.source, each.entry_id) for each in found]
 
 
-def give_up(store: CallbackStore, waiting: Waiting) -> Undelivered:
+def give_up(
+    store: CallbackStore, waiting: Waiting, request: WebRequest | None = None
+) -> Undelivered:
     """Give a callback up."""
-    assert waiting.callback is not None
+    assert isinstance(waiting.callback, Callback)
     record = Undelivered(callback=waiting.callback, code=15003, text="it said 500", failed_ms=7)
-    store.give_up(waiting.shard, waiting.entry_id, record)
+    store.give_up(waiting.source.shard, waiting.entry_id, record, request)
     return record
 
 
@@ -85,8 +90,8 @@ def test_callbacks_are_read_in_the_order_of_each_shard(
     save(shards, SHARD, first, second)
     save(shards, 1, other)
     found = store.read(10)
-    assert [each.callback for each in found if each.shard == SHARD] == [first, second]
-    assert [each.callback for each in found if each.shard == 1] == [other]
+    assert [each.callback for each in found if each.source == Source(SHARD)] == [first, second]
+    assert [each.callback for each in found if each.source == Source(1)] == [other]
     assert store.read(10) == []
 
 
@@ -103,9 +108,9 @@ def test_what_is_not_settled_is_left_to_the_next_one(
     save(shards, SHARD, *(callback() for _ in range(3)))
     read = store.read(10)
     store.settle(places(read[:1]))
-    assert store.left({SHARD: "0", 1: "0"}) == read[1:]
-    assert store.left({SHARD: read[1].entry_id}) == read[2:]
-    assert store.left({SHARD: read[2].entry_id}) == []
+    assert store.left({Source(SHARD): "0", Source(1): "0"}) == read[1:]
+    assert store.left({Source(SHARD): read[1].entry_id}) == read[2:]
+    assert store.left({Source(SHARD): read[2].entry_id}) == []
 
 
 def test_what_is_settled_is_gone(
@@ -142,7 +147,7 @@ def test_what_cannot_be_read_is_named(client: Client, store: CallbackStore, pref
     ]
     # What somebody deleted is still left, as nothing.
     client.xdel(key, ids[0])
-    assert [each.callback for each in store.left({SHARD: "0"})] == [None, None, None]
+    assert [each.callback for each in store.left({Source(SHARD): "0"})] == [None, None, None]
 
 
 def test_given_up_callback_is_put_aside_and_told_to_the_controller(
@@ -150,7 +155,8 @@ def test_given_up_callback_is_put_aside_and_told_to_the_controller(
 ) -> None:
     save(shards, SHARD, callback())
     (waiting,) = store.read(10)
-    record = give_up(store, waiting)
+    request = web_request("http://a/", "POST", {}, 500)
+    record = give_up(store, waiting, request)
     keys = ShardKeys(prefix, SHARD)
     assert client.xlen(keys.callbacks) == 0
     ((_, fields),) = client.xrange(keys.inbox)
@@ -161,6 +167,7 @@ def test_given_up_callback_is_put_aside_and_told_to_the_controller(
         text="it said 500",
         stream_sid=STREAM_SID,
         connector_name="Default",
+        request=request,
     )
     (given_up,) = store.given_up()
     assert (given_up.shard, given_up.undelivered) == (SHARD, record)
@@ -203,7 +210,7 @@ def test_all_of_it_names_a_redis_that_is_away(prefix: str) -> None:
         lambda: away.disown("a"),
         away.make_groups,
         lambda: away.read(1),
-        lambda: away.settle([(1, "1-1")]),
+        lambda: away.settle([(Source(1), "1-1")]),
         lambda: away.give_up(1, "1-1", record),
         away.given_up,
     ):
@@ -218,4 +225,46 @@ def test_consumer_has_one_name_in_every_process(
     store.read(10)
     consumers = client.xinfo_consumers(ShardKeys(prefix, SHARD).callbacks, GROUP)
     assert [each["name"] for each in consumers] == [CONSUMER]
-    assert list(store.shards) == list(range(64))
+    assert {source.shard for source in store.sources} == set(range(64))
+    assert len(store.sources) == 128
+
+
+def alert(shards: ShardStore, number: int = 1) -> Alert:
+    """Save an alert as the controller that owns the shard does."""
+    made = Alert(
+        sid=f"NO2a{number:030x}",
+        account_sid=ACCOUNT_SID,
+        code=32011,
+        level=AlertLevel.ERROR,
+        text="gone",
+        created_ms=NOW_MS,
+    )
+    (grant,) = shards.acquire([SHARD], 1)
+    written = shards.begin(SHARD, grant.epoch)
+    written.alert(made)
+    assert shards.commit([written]) == []
+    shards.release([SHARD])
+    return made
+
+
+def test_alerts_are_read_once_and_stay_for_people(
+    client: Client, store: CallbackStore, shards: ShardStore, prefix: str
+) -> None:
+    made = alert(shards)
+    (waiting,) = store.read(10)
+    assert (waiting.source, waiting.callback) == (Source(SHARD, True), made)
+    assert store.left({waiting.source: "0"}) == [waiting]
+    store.settle(places([waiting]))
+    assert store.left({waiting.source: "0"}) == store.read(10) == []
+    assert client.xlen(ShardKeys(prefix, SHARD).alerts) == 1
+
+
+def test_alerts_from_before_there_was_a_worker_are_not_sent(
+    client: Client, shards: ShardStore, prefix: str
+) -> None:
+    alert(shards)
+    late = CallbackStore(client, prefix)
+    late.make_groups()
+    assert late.read(10) == []
+    later = alert(shards, 2)
+    assert [each.callback for each in late.read(10)] == [later]

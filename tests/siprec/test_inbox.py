@@ -50,6 +50,7 @@ ENTRIES: dict[str, i.Entry] = {
     ),
     "call-not-ended": i.CallNotEnded(call_sid="CA1", account_sid="AC1", text="why"),
     "callback-failed": i.CallbackFailed(call_sid="CA1", account_sid="AC1", code=15003, text="why"),
+    "document-failed": i.DocumentFailed(call_sid="CA1", account_sid="AC1", code=11200, text="why"),
     "reports-dropped": i.ReportsDropped(node="n", count=3, at_ms=5),
     "srs-requested": REQUESTED,
     "srs-replied": REPLIED,

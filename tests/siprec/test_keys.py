@@ -11,6 +11,10 @@ from siprec.keys import (
     connectors_key,
     contract_key,
     controllers_key,
+    documents_claims_key,
+    documents_due_key,
+    documents_key,
+    documents_of_key,
     health_key,
     loads_key,
     numbers_key,
@@ -46,3 +50,10 @@ def test_keys_outside_of_shards_never_meet() -> None:
     assert named == {"p:connectors:AC1", "p:turns:AC1", "p:actions:n"}
     assert controllers_key("p:") == "p:controllers"
     assert callback_worker_key("p:") == "p:callback-worker"
+
+
+def test_keys_of_documents_share_one_hash_tag() -> None:
+    keys = {key("p:") for key in (documents_key, documents_due_key, documents_claims_key)}
+    keys.add(documents_of_key("p:", "AC1"))
+    assert len(keys) == 4
+    assert all(key.startswith("p:{documents}:") for key in keys)

@@ -14,6 +14,7 @@ from siprec.leg_dialog import UPDATE_GAP_MS
 from siprec.live_orders import NO_SUCH_STREAM
 from siprec.model import Party, Picture, Side, StreamOrder, StreamState, Track
 from siprec.sids import make_stream_sid
+from siprec.web_request import WebRequest
 from tests.siprec.recorders import (
     LIMITS,
     SHARD,
@@ -268,6 +269,19 @@ def test_callback_that_was_given_up_is_an_alert() -> None:
     assert (second.stream_sid, second.connector_name) == (stream_sid, "Default")
 
 
+def test_document_that_failed_is_an_alert_of_its_call() -> None:
+    recorder = make_recorder()
+    call_sid = make_call().sid
+    request = WebRequest(url="http://h/", method="GET", status=500)
+    entry = i.DocumentFailed(
+        call_sid=call_sid, account_sid=ACCOUNT_SID, code=11200, text="no use", request=request
+    )
+    recorder.apply(SHARD, entry, choose_default, NOW_MS)
+    ((_, alert),) = recorder.take_changes().alerts
+    assert (alert.code, alert.text, alert.request) == (11200, "no use", request)
+    assert (alert.call_sid, alert.account_sid) == (call_sid, ACCOUNT_SID)
+
+
 def test_messages_of_the_srs_are_not_for_the_recorder() -> None:
     reply = i.SrsReplied(call_id="c", method="BYE", cseq=1, status=200)
     with pytest.raises(TypeError):
@@ -313,10 +327,12 @@ def test_noted_request_is_saved_for_a_leg_that_is_here() -> None:
 
 def test_told_alert_is_about_a_connector_and_no_call() -> None:
     recorder = make_recorder()
-    recorder.tell(SHARD, ACCOUNT_SID, "Default", 7, "it expires", AlertLevel.WARNING, NOW_MS)
+    level = AlertLevel.WARNING
+    recorder.tell(SHARD, ACCOUNT_SID, "Default", "sip:srs", 7, "it expires", level, NOW_MS)
     ((shard, alert),) = recorder.take_changes().alerts
     assert (shard, alert.account_sid, alert.connector_name) == (SHARD, ACCOUNT_SID, "Default")
     assert (alert.code, alert.text, alert.level) == (7, "it expires", AlertLevel.WARNING)
+    assert alert.srs == "sip:srs"
     assert (alert.call_sid, alert.stream_sid) == (None, None)
 
 

@@ -14,6 +14,7 @@ from siprec.alerts import Alert
 from siprec.connector import Connector, Srs
 from siprec.health import Load, SrsHealth, SrsLoad
 from siprec.kinship import Relative
+from siprec.live_documents import LiveDocument
 from siprec.model import (
     Ask,
     Call,
@@ -57,7 +58,7 @@ RECORDS = (
     ),
     *(Connector, Srs, SrsHealth, SrsLoad, Load),
     *(inbox.TlsSeen, Number, Alert, Verdict, Account, ApiKey),
-    *(StreamEvent, Callback, Undelivered),
+    *(StreamEvent, Callback, Undelivered, LiveDocument),
 )
 
 
@@ -87,8 +88,10 @@ def test_every_key_has_a_row() -> None:
     plain = (keys.numbers_key, keys.accounts_key, keys.health_key)
     names += [key("") for key in (*plain, keys.loads_key, keys.controllers_key)]
     names += [keys.callback_worker_key(""), keys.account_records_key(""), keys.api_keys_key("")]
-    assert len(names) == 27
-    assert len([name for name in vars(keys) if name.endswith("_key")]) == 14
+    names += [keys.documents_key(""), keys.documents_due_key(""), keys.documents_claims_key("")]
+    names += [keys.documents_of_key("", "AC…")]
+    assert len(names) == 31
+    assert len([name for name in vars(keys) if name.endswith("_key")]) == 18
     for name in names:
         row_of(f"`{name.replace('{s00}', '{sNN}')}`")
 

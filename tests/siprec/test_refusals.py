@@ -1,5 +1,6 @@
 """What is said of commands that could not be understood."""
 
+from siprec.alert_codes import advice_of
 from siprec.alerts import Alert, AlertLevel
 from siprec.changes import Changes
 from siprec.inbox import CommandRefused
@@ -32,6 +33,7 @@ def test_each_becomes_an_alert_and_a_verdict_once() -> None:
             level=AlertLevel.ERROR,
             text="v: is missing",
             created_ms=5,
+            advice=advice_of(12200),
         ),
     )
     shard, alert = about

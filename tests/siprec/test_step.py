@@ -85,6 +85,8 @@ def test_failover_goes_through_the_srss_in_their_order_and_then_fails() -> None:
         f"the SRS {C} answered 503 No",
     )
     assert kinds(outcome) == ["ReleaseFork", "RaiseAlert"]
+    (alert,) = alerts(outcome)
+    assert (alert.srs, alert.sip_status, alert.sip_reason) == (C, 503, "No")
     over = follow(stream, [each for n in (1, 2, 3) for each in on_leg(n, e.ForkReleased())])
     assert over.stream.state is S.FAILED
 

@@ -298,6 +298,31 @@ def test_alerts_of_all_shards_are_merged_newest_first(store: Store, shards: Shar
     assert [alert.created_ms for alert in store.alerts(limit=2)] == [4, 3]
 
 
+def test_alert_is_given_by_its_sid(store: Store, shards: ShardStore) -> None:
+    (grant,) = shards.acquire([3], 1)
+    save = Save(shards.keys(3), grant.epoch)
+    sids = [f"NO03{number:030x}" for number in range(2)]
+    for sid in sids:
+        save.alert(
+            Alert(
+                sid=sid,
+                account_sid="AC",
+                code=1,
+                level=AlertLevel.ERROR,
+                text=sid,
+                created_ms=1,
+            )
+        )
+    shards.commit([save])
+    found = store.alert(sids[0])
+    assert found is not None
+    assert found.text == sids[0]
+    assert store.alert(f"NO04{0:030x}") is None
+    for wrong in ("NO", "NO40" + "0" * 30, "CA03" + "0" * 30):
+        with pytest.raises(SidError, match="is not a NO sid"):
+            store.alert(wrong)
+
+
 # Orders
 
 
@@ -359,9 +384,15 @@ def test_order_pause_waits_for_the_verdict(
     assert (order.stream_sid, order.track, order.is_resumed) == (STREAM_SID, Track.OUTBOUND, True)
 
 
-def test_order_that_no_controller_answers_is_named_so(store: Store) -> None:
+def test_order_that_no_controller_answers_is_named_so_and_withdrawn(
+    store: Store, redis_server: RedisServer, prefix: str
+) -> None:
     with pytest.raises(NoVerdict, match=r"within 0\.05 s"):
         store.order_stop(STREAM_SID, timeout_s=0.05)
+    inbox = ShardKeys(prefix, shard_of_sid(STREAM_SID)).inbox
+    # It was there, and is there no more.
+    assert redis_server.client.xinfo_stream(inbox)["entries-added"] == 1
+    assert redis_server.client.xlen(inbox) == 0
 
 
 @pytest.mark.parametrize("sid", [CALL_SID, "SR0", ""])

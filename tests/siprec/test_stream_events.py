@@ -17,6 +17,7 @@ from siprec.stream_events import (
     timestamp,
 )
 from siprec.verdict import Verdict
+from tests.siprec.callbacks import callback
 from tests.siprec.pauses import GATE_SET, PAUSE, PAUSE_CALLER, RESUME, agree, asked, leg_of, paused
 from tests.siprec.recorders import SHARD, answer, choose_default, make_call, make_recorder, start
 from tests.siprec.streams import (
@@ -247,3 +248,11 @@ def test_started_order_of_a_person_leads_to_events_too() -> None:
     recorder.happen(verdict.stream_sid or "", e.Stopped(), NOW_MS)
     recorder.happen_to_leg(verdict.stream_sid or "", 1, e.ForkReleased(), NOW_MS)
     assert kinds_of(recorder.take_changes()) == ["siprec-stopped"]
+
+
+def test_callback_tells_its_sender_whose_it_is_and_what_to_send() -> None:
+    made = callback()
+    event = made.event
+    assert (made.account_sid, made.token) == (event.account_sid, event.token)
+    assert (made.what, made.kind) == ("siprec-started", "callback")
+    assert made.fields == event.fields

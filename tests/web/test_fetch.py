@@ -153,14 +153,15 @@ def test_redirect_takes_login_along_to_the_same_server_and_nothing_to_another() 
 def test_connection_that_comes_after_the_time_is_over_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = socket.getaddrinfo
+    real = socket.create_connection
 
     def slow(*args: Any, **kwargs: Any) -> Any:
+        made = real(*args, **kwargs)
         time.sleep(0.5)
-        return real(*args, **kwargs)
+        return made
 
     with Server() as server:
-        monkeypatch.setattr(socket, "getaddrinfo", slow)
+        monkeypatch.setattr(socket, "create_connection", slow)
         with pytest.raises(FetchTimeout) as raised:
             FETCHER.fetch("GET", server.url, overrides=Overrides(total_ms=100, retries=0))
     assert raised.value.kind == "total"

@@ -192,11 +192,14 @@ class _Try:
         """Connect to an address that was checked, and no other."""
         host, port = connection.host, connection.port
         fault: Exception | None = None
-        for address in self._guard.resolve(host.strip("[]"), port):
+        try:
+            addresses = self._guard.resolve(host.strip("[]"), port, self._left_s())
+        except TimeoutError as error:
+            raise ConnectTimeoutError(connection, f"{host} took too long: {error}") from error
+        for address in addresses:
             # Of several addresses each may be silent.
-            left_s = min(self._overrides.connect_ms / 1000, self._until_s - time.monotonic())
             try:
-                made = socket.create_connection((str(address), port), max(0.001, left_s))
+                made = socket.create_connection((str(address), port), self._left_s())
             except TimeoutError as error:
                 fault = ConnectTimeoutError(connection, f"{host} took too long: {error}")
             except OSError as error:
@@ -205,6 +208,9 @@ class _Try:
                 self._watch(made)
                 return made
         raise fault or FetchFailed(f"no address of {host}")
+
+    def _left_s(self) -> float:
+        return max(0.001, min(self._overrides.connect_ms / 1000, self._until_s - time.monotonic()))
 
     def _watch(self, made: socket.socket) -> None:
         # TLS takes the socket itself over.

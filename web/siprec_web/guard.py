@@ -3,7 +3,6 @@
 A name is looked up once, and the addresses that were checked are those that are connected to.
 """
 
-import socket
 from collections.abc import Sequence
 from ipaddress import (
     IPv4Address,
@@ -15,6 +14,7 @@ from ipaddress import (
 )
 
 from siprec_web.errors import FetchFailed, FetchRefused
+from siprec_web.lookup import addresses_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -33,20 +33,21 @@ class Guard:
         self._allow = tuple(allow)
         self._is_private_allowed = is_private_allowed
 
-    def resolve(self, host: str, port: int) -> list[Address]:
+    def resolve(self, host: str, port: int, within_s: float) -> list[Address]:
         """Look a host up; give its addresses, each of which may be reached.
 
         Raises:
             FetchRefused: one of them may not.
             FetchFailed: there is no such host.
+            TimeoutError: who knows the name did not answer in time.
         """
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = addresses_of(host, port, within_s)
+        except TimeoutError:
+            raise
         except (OSError, UnicodeError) as error:
             raise FetchFailed(f"no address of {host}: {error}") from error
-        addresses = list(
-            dict.fromkeys(ip_address(str(each[4][0]).partition("%")[0]) for each in found)
-        )
+        addresses = list(dict.fromkeys(map(ip_address, found)))
         for address in addresses:
             if not self.may_reach(address):
                 raise FetchRefused(f"{host} is at {address}, which may not be reached")

@@ -58,6 +58,15 @@ def parse_url(url: str) -> tuple[str, Overrides]:
     return urlunsplit(parts._replace(fragment="")), _overrides(parts.fragment)
 
 
+def url_fault(url: str) -> str | None:
+    """Say what is wrong with a URL or its fragment; None when `parse_url` takes it."""
+    try:
+        parse_url(url)
+    except UrlError as error:
+        return str(error)
+    return None
+
+
 def _overrides(fragment: str) -> Overrides:
     numbers: dict[str, int] = {}
     retry_on = Overrides().retry_on

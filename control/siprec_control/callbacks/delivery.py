@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from siprec.debugger import AlertCallback
 from siprec.model import CallbackMethod
 from siprec.record import RecordError
 from siprec.store import StoreUnavailable
 from siprec.stream_events import Callback
+from siprec.web_request import WebRequest, web_request
 from siprec_control.callbacks.queues import Fault
 from siprec_web.errors import FetchError, FetchRefused, UrlError
 from siprec_web.fetch import Fetcher
@@ -43,11 +45,10 @@ class Delivery:
         self._fetcher = fetcher
         self._token_of = token_of
 
-    def send(self, callback: Callback) -> Outcome:
+    def send(self, callback: Callback | AlertCallback) -> Outcome:
         """Send a callback, again where its URL says so. May take as long as that allows."""
-        event = callback.event
         try:
-            token = self._token_of(event.account_sid)
+            token = self._token_of(callback.account_sid)
         except (StoreUnavailable, RecordError) as error:
             return _failed(callback, f"the account's token cannot be read: {error}")
         if token is None:
@@ -56,12 +57,12 @@ class Delivery:
             url, overrides = parse_url(callback.url)
         except UrlError as error:
             return _failed(callback, str(error), is_final=True)
-        fields = event.fields
+        fields = callback.fields
         if callback.method is CallbackMethod.GET:
             url, fields = with_query(url, fields), {}
         headers = {
             SIGNATURE_HEADER: sign(token, without_login(url), fields),
-            TOKEN_HEADER: event.token,
+            TOKEN_HEADER: callback.token,
         }
         try:
             response = self._fetcher.fetch(
@@ -75,15 +76,32 @@ class Delivery:
             return Outcome()
         text = f"{_about(callback)}: the answer was {response.status}"
         is_final = response.status < 500 and response.status not in _LATER
-        return Outcome(fault=Fault(ANSWERED_WITH_ERROR, text), is_final=is_final)
+        request = web_request(
+            shown(callback.url),
+            callback.method.value,
+            callback.fields,
+            response.status,
+            response.headers,
+            response.body,
+        )
+        return Outcome(fault=Fault(ANSWERED_WITH_ERROR, text, request), is_final=is_final)
 
 
 def _failed(
-    callback: Callback, why: str, *, is_final: bool = False, is_deaf: bool = False
+    callback: Callback | AlertCallback,
+    why: str,
+    *,
+    is_final: bool = False,
+    is_deaf: bool = False,
 ) -> Outcome:
-    fault = Fault(NOT_DELIVERED, f"{_about(callback)}: {why}")
+    fault = Fault(NOT_DELIVERED, f"{_about(callback)}: {why}", request_of(callback))
     return Outcome(fault=fault, is_final=is_final, is_deaf=is_deaf)
 
 
-def _about(callback: Callback) -> str:
-    return f"{callback.event.kind.value} to {callback.method.value} {shown(callback.url)}"
+def request_of(callback: Callback | AlertCallback) -> WebRequest:
+    """Give the request that a callback is, without an answer."""
+    return web_request(shown(callback.url), callback.method.value, callback.fields)
+
+
+def _about(callback: Callback | AlertCallback) -> str:
+    return f"{callback.what} to {callback.method.value} {shown(callback.url)}"

@@ -10,7 +10,10 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from siprec.callback_store import Source
+from siprec.debugger import AlertCallback
 from siprec.stream_events import Callback
+from siprec.web_request import WebRequest
 from siprec_web.urls import origin
 
 AT_ONCE = 64
@@ -27,19 +30,20 @@ KEPT_MS = 86_400_000
 
 
 class Fault(NamedTuple):
-    """Why a callback was not delivered: alert code, and a text for people."""
+    """Why a callback was not delivered: alert code, a text for people, and the last try."""
 
     code: int
     text: str
+    request: WebRequest | None = None
 
 
 @dataclass(slots=True)
 class Job:
     """A callback that waits, and where it stands in Redis. `queued_ms` is since when."""
 
-    shard: int
+    source: Source
     entry_id: str
-    callback: Callback
+    callback: Callback | AlertCallback
     queued_ms: int
     tries: int = 0
     fault: Fault | None = None
@@ -49,7 +53,7 @@ class Job:
 class _Receiver:
     """Where callbacks of an account go to. `failures`: so often it did not answer in a row."""
 
-    name: tuple[str, str]
+    name: tuple[str, ...]
     ready: deque["_Line"] = field(default_factory=deque)
     lines: int = 0
     waiting: int = 0
@@ -75,7 +79,7 @@ class Queues:
     """All callbacks that wait. Times are seconds of a monotonic clock, and only go up."""
 
     def __init__(self) -> None:
-        self._receivers: dict[tuple[str, str], _Receiver] = {}
+        self._receivers: dict[tuple[str, ...], _Receiver] = {}
         self._lines: dict[tuple[str, ...], _Line] = {}
         # Receivers with something to send: those that answer, and the others.
         self._offered: tuple[deque[_Receiver], deque[_Receiver]] = (deque(), deque())
@@ -94,8 +98,8 @@ class Queues:
         if receiver is None:
             receiver = self._receivers[name] = _Receiver(name)
         if receiver.waiting >= PER_RECEIVER:
-            code, text = receiver.fault or Fault(11200, "it is too slow")
-            return Fault(code, f"{PER_RECEIVER} callbacks wait for its receiver: {text}")
+            code, text, request = receiver.fault or Fault(11200, "it is too slow")
+            return Fault(code, f"{PER_RECEIVER} callbacks wait for its receiver: {text}", request)
         key = _line_key(job)
         line = self._lines.get(key)
         if line is None:
@@ -221,8 +225,10 @@ def pause_s(tries: int) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries - 1, 20))
 
 
-def _receiver_name(job: Job) -> tuple[str, str]:
-    return job.callback.event.account_sid, origin(job.callback.url)
+def _receiver_name(job: Job) -> tuple[str, ...]:
+    callback = job.callback
+    # Many alerts must not hold callbacks up.
+    return callback.account_sid, origin(callback.url), callback.kind
 
 
 def _line_key(job: Job) -> tuple[str, ...]:

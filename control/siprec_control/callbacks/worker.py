@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from siprec.callback_store import OWN_MS, CallbackStore, Waiting
+from siprec.alerts import Alert
+from siprec.callback_store import OWN_MS, CallbackStore, Source, Waiting
+from siprec.debugger import AlertCallback
 from siprec.store import StoreUnavailable
 from siprec.stream_events import Callback, Undelivered
 from siprec_control.callbacks.delivery import NOT_DELIVERED, Outcome
@@ -32,22 +34,34 @@ class _Sent(NamedTuple):
     outcome: Outcome
 
 
-Mail = SimpleQueue[list[Waiting] | _Sent]
+class _Read(NamedTuple):
+    """What waits, and what it is to be sent as: None for an alert that nobody wants to know."""
+
+    waiting: Waiting
+    callback: Callback | AlertCallback | None
+
+
+Mail = SimpleQueue[list[_Read] | _Sent]
+Send = Callable[[Callback | AlertCallback], Outcome]
+Address = Callable[[Alert], AlertCallback | None]
 
 
 class Worker:
     """Sends callbacks while it is the one that does. `name` is unique to this process life.
 
-    `send` may block; it is called in threads. `say` writes a line of the log.
+    `send` may block; it is called in threads. `say` writes a line of the log. `address` says
+    where an alert is to be sent, if anywhere; it may raise StoreUnavailable.
     """
 
     def __init__(
         self,
         store: CallbackStore,
-        send: Callable[[Callback], Outcome],
+        send: Send,
         name: str,
         say: Callable[[str], None],
+        address: Address,
     ) -> None:
+        self._address = address
         self._store = store
         self._send = send
         self._name = name
@@ -59,7 +73,8 @@ class Worker:
         while not stop.is_set():
             try:
                 if self._store.own(self._name):
-                    _Session(self._store, self._send, self._name, self._say).run(stop)
+                    made = _Session(self._store, self._send, self._name, self._say, self._address)
+                    made.run(stop)
                     continue
             except StoreUnavailable as error:
                 if str(error) != self._complaint:
@@ -74,19 +89,21 @@ class _Session:
     def __init__(
         self,
         store: CallbackStore,
-        send: Callable[[Callback], Outcome],
+        send: Send,
         name: str,
         say: Callable[[str], None],
+        address: Address,
     ) -> None:
         self._store = store
         self._send = send
         self._name = name
         self._say = say
+        self._address = address
         self._mail: Mail = SimpleQueue()
         self._queues = Queues()
-        self._known: set[tuple[int, str]] = set()
-        self._settled: list[tuple[int, str]] = []
-        self._over: deque[tuple[int, str]] = deque()
+        self._known: set[tuple[Source, str]] = set()
+        self._settled: list[tuple[Source, str]] = []
+        self._over: deque[tuple[Source, str]] = deque()
         self._given_up: list[tuple[Job, Fault]] = []
         self._under_way = 0
         now_s = time.monotonic()
@@ -133,7 +150,7 @@ class _Session:
             args = (job,)
             threading.Thread(target=self._deliver, args=args, name="callback", daemon=True).start()
 
-    def _take_mail(self) -> list[list[Waiting] | _Sent]:
+    def _take_mail(self) -> list[list[_Read] | _Sent]:
         now_s = time.monotonic()
         due_s = self._queues.next_s()
         wait_s = TURN_S if due_s is None else min(TURN_S, max(0.001, due_s - now_s))
@@ -146,17 +163,18 @@ class _Session:
             pass
         return found
 
-    def _take_waiting(self, page: list[Waiting]) -> None:
-        for waiting in page:
-            place = (waiting.shard, waiting.entry_id)
+    def _take_waiting(self, page: list[_Read]) -> None:
+        for waiting, callback in page:
+            place = (waiting.source, waiting.entry_id)
             if place in self._known:
                 continue
             self._known.add(place)
-            if waiting.callback is None:
-                self._say(f"ERROR: a callback of shard {waiting.shard} cannot be read, and is gone")
+            if callback is None:
+                if waiting.callback is None:
+                    self._say(f"ERROR: {_named(waiting.source)} cannot be read, and is gone")
                 self._settled.append(place)
                 continue
-            job = Job(*place, waiting.callback, waiting.queued_ms)
+            job = Job(*place, callback, waiting.queued_ms)
             fault = self._queues.add(job, time.monotonic())
             if fault is not None:
                 self._given_up.append((job, fault))
@@ -167,7 +185,7 @@ class _Session:
         now_s = time.monotonic()
         if outcome.fault is None:
             self._queues.settled(job, now_s)
-            self._settled.append((job.shard, job.entry_id))
+            self._settled.append((job.source, job.entry_id))
         elif outcome.is_final:
             self._queues.given_up(job, now_s)
             self._given_up.append((job, outcome.fault))
@@ -193,18 +211,25 @@ class _Session:
                 self._forget(self._settled)
                 self._settled.clear()
             while self._given_up:
-                job, (code, text) = self._given_up[-1]
-                callback = job.callback
-                aside = Undelivered(callback=callback, code=code, text=text, failed_ms=now_ms())
-                self._store.give_up(job.shard, job.entry_id, aside)
-                self._say(f"WARNING: given up: {text}")
-                self._forget([(job.shard, job.entry_id)])
+                job, fault = self._given_up[-1]
+                self._give_up(job, fault)
+                self._say(f"WARNING: given up: {fault.text}")
+                self._forget([(job.source, job.entry_id)])
                 self._given_up.pop()
         except StoreUnavailable as error:
             self._say(f"WARNING: what was sent cannot be settled: {error}")
             time.sleep(TURN_S)
 
-    def _forget(self, places: Iterable[tuple[int, str]]) -> None:
+    def _give_up(self, job: Job, fault: Fault) -> None:
+        callback, (code, text, request) = job.callback, fault
+        if isinstance(callback, AlertCallback):
+            # An alert about it would have to be told in the same way, and again for ever.
+            self._store.settle([(job.source, job.entry_id)])
+            return
+        aside = Undelivered(callback=callback, code=code, text=text, failed_ms=now_ms())
+        self._store.give_up(job.source.shard, job.entry_id, aside, request)
+
+    def _forget(self, places: Iterable[tuple[Source, str]]) -> None:
         """Forget what is over, but not at once: the reader may have read it a moment before."""
         self._over.extend(places)
         while len(self._over) > REMEMBERED:
@@ -247,17 +272,30 @@ class _Session:
                 self._read_left(over)
                 while not over.is_set():
                     if found := self._store.read(BLOCK_MS):
-                        self._mail.put(found)
+                        self._mail.put(self._addressed(found))
             except StoreUnavailable:
                 over.wait(RETRY_S)
 
     def _read_left(self, over: threading.Event) -> None:
-        after = dict.fromkeys(self._store.shards, "0")
+        after = dict.fromkeys(self._store.sources, "0")
         while after and not over.is_set():
             found = self._store.left(after)
-            after = {waiting.shard: waiting.entry_id for waiting in found}
+            after = {waiting.source: waiting.entry_id for waiting in found}
             if found:
-                self._mail.put(found)
+                self._mail.put(self._addressed(found))
+
+    def _addressed(self, found: list[Waiting]) -> list[_Read]:
+        return [
+            _Read(each, self._address(each.callback))
+            if isinstance(each.callback, Alert)
+            else _Read(each, each.callback)
+            for each in found
+        ]
+
+
+def _named(source: Source) -> str:
+    what = "an alert" if source.is_alert else "a callback"
+    return f"{what} of shard {source.shard}"
 
 
 def now_ms() -> int:

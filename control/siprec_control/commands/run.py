@@ -14,6 +14,7 @@ from siprec_control.layout import find_layout
 from siprec_control.logs import log_writer
 from siprec_control.media_ports import claimed
 from siprec_control.programs import Role, interfaces, programs
+from siprec_control.rest.certificate import certificate_files
 from siprec_control.runtime import Plan, resolve
 from siprec_control.state import StateFolder, locked, state_folder
 from siprec_control.supervisor import Stage, Supervisor
@@ -44,6 +45,8 @@ def act(arguments: argparse.Namespace) -> int:
     state = state_folder(arguments.state)
     with locked(state), claimed(_media(settings)):
         _check_ports(settings)
+        if files := certificate_files(settings.control):
+            files.check()
         try:
             plan = resolve(settings, state)
             _make_folders(plan)

@@ -1,52 +1,93 @@
 """The program that answers programs over HTTP, started and restarted by `siprec run`."""
 
 import argparse
+import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from siprec.accounts import Account
 from siprec.record import from_json
-from siprec.settings import Runtime
+from siprec.settings import ControlSettings, Runtime
 from siprec.store import Store, StoreUnavailable
 from siprec.vault import Vault
+from siprec_control import ports
+from siprec_control.errors import ControlError, StartError
+from siprec_control.priority import give_way
 from siprec_control.rest.app import make_app
+from siprec_control.rest.certificate import CertificateFiles, certificate_files, keep_fresh
 from siprec_control.rest.desk import Office, now_ms
 from siprec_control.runtime import resolve_account
 from siprec_control.state import StateFolder
 from siprec_control.values import split_host_port
 
 REDIS_S = 5.0
+# Logins and readiness: who asks gets an answer while Redis is away.
+QUICK_S = 1.5
 # Beside what an order waits for a controller.
 END_S = 1
 
 
 def serve(runtime: Runtime, state: StateFolder) -> None:
-    """Answer until a signal ends the process."""
+    """Answer until a signal ends the process.
+
+    Raises:
+        StartError: the port is taken, or the certificate cannot be used.
+        StateError, StoreUnavailable.
+    """
+    give_way()
     settings = runtime.settings
+    if files := certificate_files(settings.control):
+        files.check()
+    if taken := ports.busy([f"tcp:{settings.control.listen}"]):
+        raise StartError(f"cannot listen: {taken[0]}")
     url, prefix = settings.redis.url or "", settings.redis.prefix
-    with Store.connect(url, prefix, Vault.from_runtime(runtime), timeout_s=REDIS_S + 1) as store:
+    vault = Vault.from_runtime(runtime)
+    with (
+        Store.connect(url, prefix, vault, timeout_s=REDIS_S + 1) as store,
+        Store.connect(url, prefix, vault, timeout_s=QUICK_S) as quick,
+    ):
         keep_default_account(store, runtime, state)
-        control = settings.control
-        host, port = split_host_port(control.listen)
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        uvicorn.run(
-            make_app(Office(store, runtime), _say),
-            host=host,
-            port=port or 0,
-            ssl_certfile=control.tls_cert,
-            ssl_keyfile=control.tls_key,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_keep_alive=20,
-            timeout_graceful_shutdown=END_S,
-            h11_max_incomplete_event_size=32 * 1024,
-        )
+        app = make_app(Office(store, runtime), quick, _say)
+        # Whoever types Ctrl-C wants the end, and no trace.
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_answer(_config(app, settings.control), files))
+
+
+def _config(app: ASGIApp, control: ControlSettings) -> uvicorn.Config:
+    host, port = split_host_port(control.listen)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port or 0,
+        ssl_certfile=control.tls_cert,
+        ssl_keyfile=control.tls_key,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_keep_alive=20,
+        timeout_graceful_shutdown=END_S,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    config.load()
+    return config
+
+
+async def _answer(config: uvicorn.Config, files: CertificateFiles | None) -> None:
+    fresh = None
+    if files is not None and config.ssl is not None:
+        fresh = asyncio.create_task(keep_fresh(files, config.ssl, _say))
+    await uvicorn.Server(config).serve()
+    if fresh is not None:
+        fresh.cancel()
 
 
 def keep_default_account(store: Store, runtime: Runtime, state: StateFolder) -> None:
@@ -58,10 +99,8 @@ def keep_default_account(store: Store, runtime: Runtime, state: StateFolder) -> 
     own = resolve_account(runtime.settings, state)
     before = store.accounts.account(own.sid)
     if before is None or before.token != own.token:
-        name = "default" if before is None else before.name
-        made_ms = now_ms() if before is None else before.created_ms
-        account = Account(sid=own.sid, name=name, created_ms=made_ms, token=own.token)
-        store.accounts.put(account)
+        kept = before or Account(sid=own.sid, name="default", created_ms=now_ms())
+        store.accounts.put(replace(kept, token=own.token))
 
 
 def _say(line: str) -> None:
@@ -76,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runtime = from_json(Runtime, parsed.runtime.read_bytes())
     try:
         serve(runtime, StateFolder(parsed.runtime.parent))
-    except StoreUnavailable as error:
-        _say(f"cannot begin: {error}")
+    except (StoreUnavailable, ControlError) as error:
+        _say(f"ERROR cannot begin: {error}")
         return 1
     return 0
 

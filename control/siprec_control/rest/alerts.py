@@ -1,19 +1,19 @@
 """The Alert resource of the published Monitor: what went wrong, newest first."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from siprec.accounts import Scope
 from siprec.alerts import Alert
+from siprec.sids import SidError
 from siprec_control.rest import openapi, paging
 from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import MORE_INFO, bad_value, not_found
 from siprec_control.rest.times import iso8601, parse_time
 
-# As many as all shards keep.
-READ = 64 * 1000
 LEVELS = ("error", "warning", "notice", "debug")
 FILTERS = ("LogLevel", "StartDate", "EndDate")
 
@@ -35,13 +35,15 @@ def listed(request: Request) -> JSONResponse:
         raise bad_value("LogLevel", f"{level[:40]!r} is none of {', '.join(LEVELS)}")
     first_ms = parse_time("StartDate", query["StartDate"])[0] if query.get("StartDate") else 0
     last_ms = parse_time("EndDate", query["EndDate"])[1] if query.get("EndDate") else None
-    alerts = [
+    mine = _mine(desk)
+    alerts = (
         alert
-        for alert in _own(desk)
-        if (not level or alert.level.value == level)
+        for alert in desk.store.alert_lists.newest()
+        if alert.account_sid in mine
+        and (not level or alert.level.value == level)
         and alert.created_ms >= first_ms
         and (last_ms is None or alert.created_ms <= last_ms)
-    ]
+    )
     page = paging.page_of(alerts, lambda alert: (alert.created_ms, alert.sid), query)
     links = page.links(f"{desk.base()}/v1/Alerts", query)
     meta = {
@@ -57,27 +59,43 @@ def listed(request: Request) -> JSONResponse:
 def fetch(request: Request, sid: str) -> JSONResponse:
     """Give an alert."""
     desk = Desk(request, None, Scope.READ)
-    alert = next((alert for alert in _own(desk) if alert.sid == sid), None)
-    if alert is None:
+    try:
+        alert = desk.store.alert(sid)
+    except SidError:
+        alert = None
+    if alert is None or alert.account_sid not in _mine(desk):
         raise not_found(f"/v1/Alerts/{sid[:64]}")
-    names = (alert.stream_sid, alert.connector_name)
-    told = dict(zip(("SiprecSid", "ConnectorName"), names, strict=True))
-    variables = "&".join(f"{name}={value}" for name, value in told.items() if value)
+    request_of = alert.request
     return JSONResponse(
         {
             **shown(desk, alert),
-            "request_variables": variables or None,
+            "request_variables": _variables(alert) or None,
             "request_headers": None,
-            "response_body": None,
-            "response_headers": None,
+            "response_body": None if request_of is None else request_of.body,
+            "response_headers": None if request_of is None else request_of.headers,
         }
     )
 
 
-def _own(desk: Desk) -> list[Alert]:
-    """List the account's alerts. Those of no account are for who runs the stack."""
-    mine = (desk.account_sid, "") if desk.is_operator else (desk.account_sid,)
-    return [alert for alert in desk.store.alerts(READ) if alert.account_sid in mine]
+def _variables(alert: Alert) -> str:
+    """Give what the request concerned had sent; without one what the alert is about."""
+    if alert.request is not None:
+        return alert.request.variables
+    told = {
+        "CallSid": alert.call_sid,
+        "SiprecSid": alert.stream_sid,
+        "ConnectorName": alert.connector_name,
+        "Srs": alert.srs,
+        "SipStatus": alert.sip_status,
+        "SipReason": alert.sip_reason,
+    }
+    known = {name: value for name, value in told.items() if value is not None}
+    return urlencode(known, errors="replace")
+
+
+def _mine(desk: Desk) -> tuple[str, ...]:
+    """Say whose alerts are shown: those of no account are for who runs the stack."""
+    return (desk.account_sid, "") if desk.is_operator else (desk.account_sid,)
 
 
 def shown(desk: Desk, alert: Alert) -> dict[str, Any]:
@@ -90,8 +108,8 @@ def shown(desk: Desk, alert: Alert) -> dict[str, Any]:
         "log_level": alert.level.value,
         "alert_text": alert.text,
         "more_info": f"{MORE_INFO}{alert.code}",
-        "request_method": None,
-        "request_url": None,
+        "request_method": None if alert.request is None else alert.request.method,
+        "request_url": None if alert.request is None else alert.request.url,
         "resource_sid": alert.call_sid,
         "service_sid": None,
         "api_version": VERSION,
@@ -99,4 +117,10 @@ def shown(desk: Desk, alert: Alert) -> dict[str, Any]:
         "date_generated": at,
         "date_updated": at,
         "url": f"{desk.base()}/v1/Alerts/{alert.sid}",
+        "siprec_sid": alert.stream_sid,
+        "connector_name": alert.connector_name,
+        "srs": alert.srs,
+        "sip_status": alert.sip_status,
+        "sip_reason": alert.sip_reason,
+        "advice": alert.advice or None,
     }

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from siprec.record import RecordError
-from siprec.store import NoVerdict, StoreUnavailable
+from siprec.store import NoVerdict, Store, StoreUnavailable
 from siprec_control.rest import alerts, calls, health, settings, siprecs
 from siprec_control.rest.desk import Office
 from siprec_control.rest.entrance import Entrance
@@ -20,13 +20,17 @@ from siprec_control.rest.limits import Buckets
 ROOMS = (siprecs, calls, alerts, settings, health)
 
 
-def make_app(office: Office, say: Callable[[str], None]) -> ASGIApp:
-    """Build the application; `say` gets the lines of its log."""
+def make_app(office: Office, quick: Store, say: Callable[[str], None]) -> ASGIApp:
+    """Build the application; `say` gets the lines of its log.
+
+    `quick` is a store that gives Redis up soon, for what is asked before anything is done.
+    """
     app = make_api()
     app.state.office = office
+    app.state.readiness = health.Readiness(quick)
     control = office.runtime.settings.control
     buckets = Buckets(control.requests_per_s, control.requests_burst)
-    return Entrance(app, accounts=office.store.accounts, buckets=buckets, say=say)
+    return Entrance(app, accounts=quick.accounts, buckets=buckets, say=say)
 
 
 def make_api() -> FastAPI:

@@ -7,11 +7,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from siprec.accounts import Scope
-from siprec.actions import EndCall
 from siprec.call_parameters import API_VERSION, DIRECTION, call_status, called_of, caller_of
 from siprec.model import Call
-from siprec.twiml import Step, TwimlError, Verb, compile_document
-from siprec_control.rest import openapi, paging
+from siprec_control.hang_up import hang_up
+from siprec_control.rest import openapi, paging, updates
 from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import (
     BAD_VALUE,
@@ -20,7 +19,6 @@ from siprec_control.rest.errors import (
     ApiError,
     bad_value,
 )
-from siprec_control.rest.siprecs import find, start_on
 from siprec_control.rest.times import parse_time, rfc2822, rfc2822_or_none
 
 PATH = f"/{VERSION}/Accounts/{{account_sid}}/Calls"
@@ -37,7 +35,6 @@ STATUSES = (
 _LIVE = ("ringing", "in-progress")
 _TIMES = tuple(f"{name}{sign}" for name in ("StartTime", "EndTime") for sign in ("", "<", ">"))
 FILTERS = ("Status", "To", "From", "ParentCallSid", *_TIMES)
-_FOLLOWED = (Verb.START, Verb.STOP, Verb.HANGUP)
 
 router = APIRouter(tags=["Call"])
 
@@ -56,12 +53,12 @@ def listed(request: Request, account_sid: str) -> JSONResponse:
     if status and status not in STATUSES:
         raise bad_value("Status", f"{status[:40]!r} is none of {', '.join(STATUSES)}")
     spans = _spans(query)
-    calls = [
-        call
-        for call in desk.store.calls(live_only=status == "in-progress")
-        if call.account_sid == desk.account_sid and _fits(call, query, spans)
-    ]
-    page = paging.page_of(calls, lambda call: (call.started_ms, call.sid), query)
+    is_live = status == "in-progress"
+    calls = desk.store.calls() if is_live else desk.store.lists.newest()
+    own = (
+        call for call in calls if call.account_sid == desk.account_sid and _fits(call, query, spans)
+    )
+    page = paging.page_of(own, lambda call: (call.started_ms, call.sid), query)
     links = page.links(desk.path("Calls.json"), query)
     start = page.number * page.size
     return JSONResponse(
@@ -105,14 +102,16 @@ def fetch(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
     ),
 )
 def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
-    """Follow `Twiml` on a live call, or hang it up with `Status=completed`."""
+    """Let a live call follow `Twiml` or `Url`, or hang it up with `Status=completed`."""
     desk = Desk(request, account_sid, Scope.CONTROL)
     call = desk.call(call_sid)
-    fields = desk.form("Status", "Twiml")
-    if len(fields) != 1:
-        raise ApiError(400, BAD_VALUE, "One of Status and Twiml is needed, and one only")
-    steps = _steps(fields["Twiml"]) if "Twiml" in fields else []
+    fields = desk.form("Status", *updates.FIELDS)
+    if len({"Status", "Twiml", "Url"} & fields.keys()) != 1:
+        raise ApiError(400, BAD_VALUE, "One of Status, Twiml and Url is needed, and one only")
     status = fields.get("Status")
+    document = updates.read_update(call, fields) if status is None else None
+    if status is not None and len(fields) > 1:
+        raise bad_value(next(name for name in fields if name != "Status"), "goes with Url only")
     if status not in (None, "completed", "canceled"):
         raise bad_value("Status", f"{status[:40]!r} is none of completed, canceled")
     if status == "completed" and call.ended_ms is not None:
@@ -123,47 +122,15 @@ def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
         why = f"Call {call.sid} was answered; Status=completed ends it"
         raise ApiError(400, NOT_IN_PROGRESS, why)
     if status == "completed":
+        desk.store.documents.remove(call.account_sid, call.sid)
         _hang_up(desk, call)
-    for step in steps:
-        _follow(desk, call, step)
+    if document is not None:
+        updates.follow(desk, call, document)
     return JSONResponse(shown(desk, desk.call(call_sid)))
 
 
-def _steps(document: str) -> list[Step]:
-    """Compile a document; refuse it whole, before anything of it is done."""
-    try:
-        steps = list(compile_document(document.encode("utf-8", "surrogateescape")).steps)
-    except TwimlError as error:
-        raise bad_value("Twiml", str(error), error.code) from error
-    for index, step in enumerate(steps):
-        if step.do not in _FOLLOWED:
-            verb = step.do.value.capitalize()
-            why = f"line {step.line}: <{verb}> cannot be followed on a call in progress"
-            raise bad_value("Twiml", f"{why}; <Start>, <Stop> and <Hangup> can", 12200)
-        if step.do is Verb.HANGUP:
-            return steps[: index + 1]
-    return steps
-
-
-def _follow(desk: Desk, call: Call, step: Step) -> None:
-    if step.order is not None:
-        start_on(desk, call, step.order)
-    elif step.do is Verb.STOP:
-        desk.store.order_stop(find(desk, call, step.name).sid)
-    else:
-        _hang_up(desk, call)
-
-
 def _hang_up(desk: Desk, call: Call) -> None:
-    action = EndCall(
-        call_sid=call.sid,
-        account_sid=call.account_sid,
-        sip_call_id=call.sip_call_id,
-        from_tag=call.caller.tag,
-        to_tag=call.callee.tag,
-        reason=f"ended by {desk.login.by}",
-    )
-    desk.store.order_action(call.node, action)
+    hang_up(desk.store, call, f"ended by {desk.login.by}")
 
 
 def shown(desk: Desk, call: Call) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import math
 import secrets
 import time
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any
 
@@ -34,7 +35,13 @@ REALM = "siprec"
 REQUEST_ID = "Twilio-Request-Id"
 
 # These say nothing that a stranger could use.
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json"})
+WATCHED = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = WATCHED | {"/openapi.json"}
+
+# Threads answer requests, 40 of them. An order may hold one for seconds while nobody carries orders
+# out: what only looks finds one free all the same.
+ORDERS_AT_ONCE = 16
+REQUESTS_AT_ONCE = 500
 
 
 class Entrance:
@@ -52,6 +59,8 @@ class Entrance:
         self._accounts = accounts
         self._buckets = buckets
         self._say = say
+        self._requests = _Room(REQUESTS_AT_ONCE, "Too many requests at once")
+        self._orders = _Room(ORDERS_AT_ONCE, "Too many orders wait to be carried out")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,15 +84,20 @@ class Entrance:
         state["body"] = await _body(scope, receive)
         state["login"] = None
         if scope["path"] in OPEN_PATHS:
-            self._count(request.address)
-        else:
+            # Who watches over processes is not to be misled by others at its address.
+            if scope["path"] not in WATCHED:
+                self._count(request.address)
+            await self._app(scope, _done(state["body"]), request.send)
+            return
+        with self._requests.entered():
             login = await self._login(scope)
             self._count(request.address if login is None else login.by)
             if login is None:
                 headers = {"WWW-Authenticate": f'Basic realm="{REALM}"'}
                 raise ApiError(401, NO_LOGIN, "Authenticate", headers)
             state["login"], request.who = login, login.by
-        await self._app(scope, _done(state["body"]), request.send)
+            with self._orders.entered() if scope["method"] == "POST" else nullcontext():
+                await self._app(scope, _done(state["body"]), request.send)
 
     async def _login(self, scope: Scope) -> Login | None:
         name, password = _credentials(_header(scope, b"authorization"))
@@ -97,6 +111,29 @@ class Entrance:
         if wait_s := self._buckets.take(name, time.monotonic()):
             headers = {"Retry-After": str(math.ceil(wait_s))}
             raise ApiError(429, TOO_MANY, "Too many requests", headers)
+
+
+class _Room:
+    """So many may be inside at once; who finds it full is sent away."""
+
+    def __init__(self, places: int, why_full: str) -> None:
+        self._free = places
+        self._why_full = why_full
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Stay inside for the block.
+
+        Raises:
+            ApiError: it is full.
+        """
+        if not self._free:
+            raise unavailable(self._why_full)
+        self._free -= 1
+        try:
+            yield
+        finally:
+            self._free += 1
 
 
 class _Request:

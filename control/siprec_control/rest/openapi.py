@@ -84,7 +84,12 @@ ALERT = _object(
         " api_version date_created date_generated date_updated url",
         _text(),
     ),
-    **_each("request_method request_url resource_sid service_sid", _or_null()),
+    **_each(
+        "request_method request_url resource_sid service_sid siprec_sid connector_name srs"
+        " sip_reason advice",
+        _or_null(),
+    ),
+    sip_status=_or_null("integer"),
 )
 ALERT_FULL = _object(
     **ALERT["properties"],
@@ -134,7 +139,15 @@ UPDATE_SIPREC = form(
     Status=_text(enum=["stopped", "paused", "in-progress"]),
     Track=_text(enum=["inbound_track", "outbound_track", "both_tracks"]),
 )
-UPDATE_CALL = form(Status=_text(enum=["completed", "canceled"]), Twiml=_text())
+_METHOD = _text(enum=["GET", "POST"])
+UPDATE_CALL = form(
+    Status=_text(enum=["completed", "canceled"]),
+    Twiml=_text(),
+    Url=_text(),
+    Method=_METHOD,
+    FallbackUrl=_text(),
+    FallbackMethod=_METHOD,
+)
 ANY_FORM: Schema = {"type": "object", "additionalProperties": _text()}
 NAMED = form(FriendlyName=_text())
 NEW_KEY = form(FriendlyName=_text(), Scope=_text(enum=["read", "control", "admin"]))

@@ -1,8 +1,9 @@
 """Pages of a list that grows at its head while somebody reads it. Pure."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from siprec_control.rest.desk import with_query
@@ -45,9 +46,11 @@ class Page(Generic[Item]):
 
 
 def page_of(
-    items: Sequence[Item], place: Callable[[Item], Place], query: Mapping[str, str]
+    items: Iterable[Item], place: Callable[[Item], Place], query: Mapping[str, str]
 ) -> Page[Item]:
     """Cut the page that a query asks for out of `items`, which are sorted by `place`, newest first.
+
+    No more of them is taken than it needs.
 
     Raises:
         ApiError: names the parameter.
@@ -60,11 +63,12 @@ def page_of(
         if match is None:
             raise bad_value("PageToken", "is none that this list gave")
         after = (int(match[1]), match[2])
-        rest = [item for item in items if place(item) < after]
+        rest: Iterable[Item] = (item for item in items if place(item) < after)
     else:
-        rest = list(items[number * size :])
-    shown, more = rest[:size], rest[size:]
-    next_token = "P{}-{}".format(*place(shown[-1])) if more else ""
+        rest = islice(items, number * size, None)
+    taken = list(islice(rest, size + 1))
+    shown = taken[:size]
+    next_token = "P{}-{}".format(*place(shown[-1])) if len(taken) > size else ""
     return Page(shown, number, size, next_token)
 
 

@@ -14,6 +14,7 @@ from siprec_control.rest import openapi
 from siprec_control.rest.desk import VERSION, Desk, now_ms
 from siprec_control.rest.errors import BAD_VALUE, NOT_IN_PROGRESS, ApiError, bad_value, not_found
 from siprec_control.rest.times import rfc2822
+from siprec_web.overrides import url_fault
 
 BAD_TRACK = 31941
 NO_SUCH_STREAM = 31952
@@ -147,6 +148,8 @@ def order_of(fields: dict[str, str]) -> StreamOrder:
     except OrderError as error:
         code = error.code if error.field == "parameters" else BAD_VALUE
         raise bad_value(_FIELDS[error.field], error.why, code) from error
+    if order.status_callback and (why := url_fault(order.status_callback)):
+        raise bad_value("StatusCallback", why)
     return order
 
 

@@ -10,17 +10,18 @@ from siprec.model import Call, Side
 from siprec.settings import Runtime
 from siprec.sids import make_call_sid, shard_of_call_id
 from siprec.twiml_run import DialOut, Fetch, Program, Refuse, Source, Wait, advance
+from siprec.web_request import WebRequest
+from siprec_documents.library import Found
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
-from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull
+from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull, FetchRequest
 from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
 from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
 from siprec_kemi.proxy.kinship import kinship_of_invite
-from siprec_kemi.proxy.library import FetchRequest, Found
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.policy import Policy, is_sip_uri
@@ -147,7 +148,7 @@ class Calls:
 
     def _after_fetch(self, invitation: Invitation, found: Found) -> None:
         """Follow what was found, else the number's own document; else nobody records the call."""
-        notices = (*invitation.notices, *found.notices)
+        notices = (*invitation.notices, *map(_brief, found.notices))
         invitation = replace(invitation, is_fetching=False, notices=notices)
         account_sid = invitation.call.account_sid
         program, own = found.program, invitation.own
@@ -366,3 +367,12 @@ class Calls:
         released = not invitation.media or self._media.release(invitation.instance)
         if reason not in map(str, CHALLENGES) and claim_report():
             self._reports.failed(invitation, reason, media_released=released)
+
+
+def _brief(notice: Notice) -> Notice:
+    """Leave out what the server answered: all notices of a call travel in one datagram."""
+    request = notice.request
+    if request is None:
+        return notice
+    brief = WebRequest(url=request.url, method=request.method, status=request.status)
+    return replace(notice, request=brief)

@@ -8,6 +8,7 @@ import queue
 import selectors
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from ipaddress import ip_network
 
 from siprec.inbox import Notice
@@ -15,19 +16,29 @@ from siprec.record import RecordError, from_json, to_json
 from siprec.settings import Runtime
 from siprec.store import Store, connect
 from siprec.vault import Vault
+from siprec_documents.library import MAX_BYTES, Found, Library, Wanted
 from siprec_kemi import ksr
 from siprec_kemi.loopback import open_receiver, open_sender
-from siprec_kemi.proxy.library import MAX_BYTES, FetchRequest, Found, Library
+from siprec_kemi.proxy.shares import Shares
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 
 RECEIVE_BYTES = 8 * 1024 * 1024
 REQUEST_BYTES = 65_000
-AT_ONCE = 256
+# One account gets half of them: its slow server is not to hold up the calls of others.
+AT_ONCE = 512
 REDIS_S = 2.0
 BATCH = 64
 
 ON_FETCHED = "ksr_call_fetched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchRequest(Wanted):
+    """What a suspended INVITE waits for. A record."""
+
+    index: int
+    label: int
 
 
 class FetchesFull(RuntimeError):
@@ -82,6 +93,7 @@ class _Desk:
         self._bell, self._ring = socket.socketpair()
         for each in (receiver, self._bell, self._ring):
             each.setblocking(False)
+        self._shares = Shares(AT_ONCE)
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch")
 
     def run(self) -> None:
@@ -103,7 +115,11 @@ class _Desk:
             except (RecordError, UnicodeDecodeError) as error:
                 ksr.log("error", f"a request for a document is not understood: {error}")
                 continue
-            self._threads.submit(self._fetch, request)
+            if self._shares.take(request.account_sid):
+                self._threads.submit(self._fetch, request)
+            else:
+                # At once, here: nobody is asked.
+                self._go_on(request, self._library.find_kept(request))
 
     def _take_done(self) -> None:
         try:
@@ -111,10 +127,15 @@ class _Desk:
         except BlockingIOError:
             return
         while not self._done.empty():
-            request, self._fetches.found = self._done.get()
-            # One that was cancelled meanwhile, or given up, is gone.
-            ksr.resume(request.index, request.label, ON_FETCHED)
-            self._fetches.found = None
+            request, found = self._done.get()
+            self._shares.give_back(request.account_sid)
+            self._go_on(request, found)
+
+    def _go_on(self, request: FetchRequest, found: Found) -> None:
+        self._fetches.found = found
+        # One that was cancelled meanwhile, or given up, is gone.
+        ksr.resume(request.index, request.label, ON_FETCHED)
+        self._fetches.found = None
 
     def _fetch(self, request: FetchRequest) -> None:
         """Look for a document; whatever happens, the call goes on."""

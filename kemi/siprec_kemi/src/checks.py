@@ -57,6 +57,7 @@ class Checks:
             shard_of_call_id(key_in(connector, srs_uri)),
             connector.account_sid,
             connector.name,
+            srs_uri,
             code,
             text,
             AlertLevel.WARNING,

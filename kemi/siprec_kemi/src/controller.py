@@ -61,6 +61,7 @@ from siprec_kemi.src.sender import Sender
 from siprec_kemi.src.srs import Srs
 from siprec_kemi.src.tls_peers import TlsPeers
 from siprec_kemi.src.tones import Tones
+from siprec_web.overrides import url_fault
 
 REDIS_TIMEOUT_S = 0.5
 RETRY_S = 0.2
@@ -83,7 +84,7 @@ class Controller:
         self._connectors = Connectors(self._store)
         # The reader blocks on purpose; its replies come at the latest after BLOCK_MS.
         self._inboxes = InboxReader(connect(url, timeout_s=5.0), prefix)
-        self._recorder = Recorder(settings.limits, lambda n: secrets.token_hex(n)[:n])
+        self._recorder = Recorder(settings.limits, lambda n: secrets.token_hex(n)[:n], url_fault)
         self._selector = selectors.DefaultSelector()
         self._commands = Commands(url, prefix, client, self._selector, self._recorder)
         self._mailbox = Mailbox()

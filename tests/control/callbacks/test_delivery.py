@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -45,9 +46,17 @@ def test_answer_that_is_an_error_is_15003_and_only_some_are_final(
     receiver: Receiver, status: int, is_final: bool
 ) -> None:
     receiver.answer = lambda request: status
-    outcome = delivery().send(callback(receiver.url("/x?key=secret")))
+    made = callback(receiver.url("/x?key=secret"))
+    outcome = delivery().send(made)
     place = f"siprec-started to POST http://127.0.0.1:{receiver.port}/x"
-    assert fault_of(outcome) == Fault(15003, f"{place}: the answer was {status}")
+    fault = fault_of(outcome)
+    assert (fault.code, fault.text) == (15003, f"{place}: the answer was {status}")
+    request = fault.request
+    assert request is not None
+    assert (request.url, request.method) == (receiver.url("/x"), "POST")
+    assert dict(parse_qsl(request.variables, keep_blank_values=True)) == made.fields
+    assert (request.status, request.body) == (status, "")
+    assert "content-length=0" in request.headers
     assert (outcome.is_final, outcome.is_deaf) == (is_final, False)
     assert len(receiver.requests) == 1
 

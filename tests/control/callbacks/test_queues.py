@@ -2,6 +2,7 @@
 
 import pytest
 
+from siprec.callback_store import Source
 from siprec_control.callbacks import queues as q
 from siprec_control.callbacks.queues import Fault, Job, Queues, pause_s
 from tests.siprec.callbacks import callback
@@ -16,7 +17,7 @@ def job(
 ) -> Job:
     """Give a callback; of a stream of its own, unless it is named."""
     made = callback(url, stream_sid=stream or f"SR{count}", account_sid=account)
-    return Job(0, f"{count}-0", made, at_ms)
+    return Job(Source(0), f"{count}-0", made, at_ms)
 
 
 def fill(queues: Queues, *jobs: Job) -> None:

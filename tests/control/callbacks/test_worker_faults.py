@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
-from siprec.callback_store import CallbackStore, Waiting
+from siprec.callback_store import CallbackStore, Source, Waiting
+from siprec.debugger import AlertCallback
 from siprec.keys import ShardKeys, callback_worker_key
 from siprec.shard_store import ShardStore
 from siprec.store import Client, connect
@@ -97,7 +98,7 @@ def test_worker_waits_for_a_redis_that_is_away() -> None:
 
 
 def test_defect_holds_up_the_receiver_and_is_said(client: Client, shards: ShardStore) -> None:
-    def broken(made: Callback) -> Outcome:
+    def broken(made: Callback | AlertCallback) -> Outcome:
         raise LookupError("secret")
 
     with working(client, broken) as said:
@@ -120,14 +121,16 @@ def test_what_was_sent_while_redis_was_away_is_settled_later_and_not_sent_again(
     is_back, was_read, was_settled = (threading.Event() for _ in range(3))
     left, settle = CallbackStore.left, CallbackStore.settle
 
-    def left_that_arrives_late(store: CallbackStore, after: Mapping[int, str]) -> list[Waiting]:
+    def left_that_arrives_late(store: CallbackStore, after: Mapping[Source, str]) -> list[Waiting]:
         found = left(store, after)
         if found:
             was_read.set()
             assert was_settled.wait(WAIT_S)
         return found
 
-    def settled_after_it_was_read(store: CallbackStore, places: Iterable[tuple[int, str]]) -> None:
+    def settled_after_it_was_read(
+        store: CallbackStore, places: Iterable[tuple[Source, str]]
+    ) -> None:
         if is_back.is_set():
             assert was_read.wait(WAIT_S)
         settle(store, places)

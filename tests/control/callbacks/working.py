@@ -5,30 +5,39 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from siprec.accounts import Account
 from siprec.callback_store import GROUP, CallbackStore
+from siprec.debugger import AlertCallback
 from siprec.keys import ShardKeys
 from siprec.store import Client
 from siprec.stream_events import Callback
+from siprec_control.callbacks.debuggers import Debuggers
 from siprec_control.callbacks.delivery import Outcome
 from siprec_control.callbacks.worker import Worker
 from tests.control.callbacks.sending import delivery
 from tests.scenarios.polling import poll
+from tests.siprec.streams import ACCOUNT_SID
 
 SHARD = 0x2A
 WAIT_S = 30.0
 PREFIX = "t:"
 _NAMES = itertools.count()
 
-Send = Callable[[Callback], Outcome]
+Send = Callable[[Callback | AlertCallback], Outcome]
 
 
 @contextmanager
-def working(client: Client, send: Send | None = None) -> Iterator[list[str]]:
+def working(
+    client: Client, send: Send | None = None, debugger_url: str = ""
+) -> Iterator[list[str]]:
     """Run a worker; give what it says."""
     said: list[str] = []
     stop = threading.Event()
     send = send or delivery().send
-    made = Worker(CallbackStore(client, PREFIX), send, f"w{next(_NAMES)}", said.append)
+    account = Account(sid=ACCOUNT_SID, debugger_url=debugger_url)
+    debuggers = Debuggers({ACCOUNT_SID: account}.get, ACCOUNT_SID, said.append)
+    store, name = CallbackStore(client, PREFIX), f"w{next(_NAMES)}"
+    made = Worker(store, send, name, said.append, debuggers.address)
     thread = threading.Thread(target=made.run, args=(stop,))
     thread.start()
     try:
@@ -41,8 +50,10 @@ def working(client: Client, send: Send | None = None) -> Iterator[list[str]]:
 
 def is_settled(client: Client, shard: int = SHARD) -> bool:
     """Tell whether nothing of a shard is left to send, or to settle."""
-    key = ShardKeys(PREFIX, shard).callbacks
-    return bool(client.xlen(key) == 0 and client.xpending(key, GROUP)["pending"] == 0)
+    keys = ShardKeys(PREFIX, shard)
+    both = (keys.callbacks, keys.alerts)
+    is_left = any(client.xpending(key, GROUP)["pending"] for key in both)
+    return not is_left and client.xlen(keys.callbacks) == 0
 
 
 def wait_settled(client: Client) -> None:

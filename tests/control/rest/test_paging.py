@@ -74,3 +74,12 @@ def test_wrong_time_is_refused_by_name(text: str) -> None:
 def test_times_are_written_as_clients_read_them() -> None:
     assert rfc2822(1999) == "Thu, 01 Jan 1970 00:00:01 +0000"
     assert iso8601(1999) == "1970-01-01T00:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("query", "taken"), [({}, 3), ({"Page": "1"}, 5), ({"PageToken": "P7-" + item(7)[1]}, 6)]
+)
+def test_page_takes_no_more_than_it_needs(query: dict[str, str], taken: int) -> None:
+    left = iter(ITEMS)
+    page_of(left, place, {"PageSize": "2", **query})
+    assert len(ITEMS) - len(list(left)) == taken

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 import pytest
 from twilio.base.exceptions import TwilioRestException
@@ -67,6 +68,7 @@ def test_async_client_does_the_same(api: Api) -> None:
         ({"track": "all_tracks"}, 31941),
         ({"name": "a/b"}, 20001),
         ({"status_callback": "ftp://x"}, 20001),
+        ({"status_callback": "http://x/#rc=99"}, 20001),
         ({"status_callback_method": "PUT"}, 20001),
         ({"parameter1_name": "Via", "parameter1_value": "x"}, 32113),
         ({"parameter2_value": "x"}, 20001),
@@ -175,6 +177,9 @@ def test_alerts_are_listed_and_fetched(api: Api, client: Client) -> None:
     assert (alert.error_code, alert.log_level) == ("31940", "error")
     fetched = client.monitor.v1.alerts(alert.sid or "").fetch()
     assert (fetched.alert_text, fetched.account_sid) == (alert.alert_text, api.sid)
+    told = dict(parse_qsl(fetched.request_variables or ""))
+    assert told["CallSid"] == sid
+    assert "ConnectorName" in told
     paged = [each.sid for each in client.monitor.v1.alerts.list(page_size=1, limit=3)]
     assert len(paged) == len(set(paged)) > 0
     assert client.monitor.v1.alerts.list(log_level="debug") == []

@@ -9,7 +9,7 @@ import pytest
 from siprec.model import CallbackMethod
 from siprec.store import StoreUnavailable
 from siprec.twiml import Source, compile_document
-from siprec_kemi.proxy.library import KEPT, MAX_BYTES, FetchRequest, Library, fresh_s
+from siprec_documents.library import KEPT, MAX_BYTES, TOO_MANY, Library, Wanted, fresh_s
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 from tests.web.servers import Answer, Server, say
@@ -34,11 +34,9 @@ def serve(opened: ExitStack, answer: Answer) -> Server:
     return opened.enter_context(Server(answer))
 
 
-def ask(*urls: str, base: str = "", account: str = "AC1", method: str = "POST") -> FetchRequest:
+def ask(*urls: str, base: str = "", account: str = "AC1", method: str = "POST") -> Wanted:
     sources = tuple(Source(url=url, method=CallbackMethod(method)) for url in urls)
-    return FetchRequest(
-        index=1,
-        label=2,
+    return Wanted(
         account_sid=account,
         sources=sources,
         fields=(("CallSid", "CA1"),),
@@ -55,6 +53,11 @@ def test_first_source_that_has_a_document_gives_it(opened: ExitStack) -> None:
     assert [notice.code for notice in found.notices] == [11200, 11200, 11200, 12100]
     assert "may not be reached" in found.notices[0].text
     assert "the answer was 500" in found.notices[2].text
+    requests = [notice.request for notice in found.notices]
+    assert [each and each.status for each in requests] == [None, None, 500, 200]
+    assert requests[3] is not None
+    assert (requests[3].url, requests[3].method) == (torn.url, "POST")
+    assert (requests[3].variables, requests[3].body) == ("CallSid=CA1", "<Response>")
     assert unused.asked == []
 
 
@@ -96,6 +99,10 @@ def test_redis_that_is_away_is_a_reason_too(opened: ExitStack) -> None:
     assert "Redis is away" in notice.text
 
 
+NOW_S = 1_000_000.0
+IN_A_MINUTE, A_MINUTE_AGO = "Mon, 12 Jan 1970 13:47:40 GMT", "Mon, 12 Jan 1970 13:45:40 GMT"
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -112,7 +119,30 @@ def test_redis_that_is_away_is_a_reason_too(opened: ExitStack) -> None:
     ],
 )
 def test_headers_say_how_long_a_document_is_kept(header: str, seconds: float) -> None:
-    assert fresh_s(header) == seconds
+    assert fresh_s({"cache-control": header}, NOW_S) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"expires": IN_A_MINUTE}, 60),
+        ({"expires": IN_A_MINUTE, "date": A_MINUTE_AGO}, 120),
+        ({"expires": IN_A_MINUTE, "date": "now"}, 60),
+        ({"expires": A_MINUTE_AGO}, 0),
+        ({"expires": "0"}, 0),
+        ({"expires": "Mon, 12 Jan 1970 13:47:40 -0000"}, 60),
+        ({"expires": IN_A_MINUTE, "cache-control": "max-age=5"}, 5),
+        ({"expires": IN_A_MINUTE, "cache-control": "max-age=x"}, 0),
+        ({"expires": IN_A_MINUTE, "cache-control": "no-store"}, 0),
+        ({"cache-control": "max-age=60", "age": "20"}, 40),
+        ({"cache-control": "max-age=60", "age": "70"}, 0),
+        ({"cache-control": "max-age=60", "age": "old"}, 60),
+        ({"cache-control": "max-age=60", "vary": "*"}, 0),
+        ({"cache-control": "max-age=60", "vary": "Accept"}, 60),
+    ],
+)
+def test_expires_age_and_vary_count_too(headers: dict[str, str], seconds: float) -> None:
+    assert fresh_s(headers, NOW_S) == seconds
 
 
 def test_document_is_kept_for_its_account_and_method(opened: ExitStack) -> None:
@@ -123,6 +153,18 @@ def test_document_is_kept_for_its_account_and_method(opened: ExitStack) -> None:
             assert shelf.find(request).program == PROGRAM
         shelf.find(ask(server.url, method="GET"))
     assert len(server.asked) == 3
+
+
+def test_kept_document_is_given_without_asking_else_none_is(opened: ExitStack) -> None:
+    fresh = serve(opened, say(200, REJECT, {"Cache-Control": "max-age=60"}))
+    other = serve(opened, say(200, REJECT))
+    shelf = library()
+    for server in (fresh, other):
+        shelf.find(ask(server.url))
+    assert shelf.find_kept(ask(other.url, fresh.url)).program == PROGRAM
+    (notice,) = shelf.find_kept(ask(other.url)).notices
+    assert (notice.code, notice.text) == (11200, TOO_MANY)
+    assert [len(fresh.asked), len(other.asked)] == [1, 1]
 
 
 def test_only_so_many_documents_are_kept(opened: ExitStack) -> None:

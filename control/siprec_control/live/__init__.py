@@ -1,0 +1,1 @@
+"""Documents that live calls follow: the worker that goes on with them."""
