@@ -155,6 +155,9 @@ def _follow(desk: Desk, call: Call, step: Step) -> None:
 
 
 def _hang_up(desk: Desk, call: Call) -> None:
+    if call.is_plugged_in:
+        why = f"Call {call.sid} is carried by a proxy that only reports; it cannot be ended here"
+        raise ApiError(400, NOT_IN_PROGRESS, why)
     action = EndCall(
         call_sid=call.sid,
         account_sid=call.account_sid,
