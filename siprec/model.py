@@ -118,7 +118,8 @@ class Call:
     `rtpengine` is the NG address (`host:port`) of the instance that anchors the media.
     `session_id` is the RFC 7989 pair as the caller sees it, when an endpoint sent one.
     `number` is the user part of the called Request-URI. `end_reason` is a short word:
-    `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, or a SIP status such as `486`.
+    `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, `refused`, or a SIP status such as
+    `486`.
     `node` is the one whose proxy role carries the call. `is_srtp`: a party's media is SRTP.
     `has_video`: there is video besides the audio. `is_plugged_in`: an operator's own proxy carries
     the call, and only reports; its media has the tags of the dialog in rtpengine.

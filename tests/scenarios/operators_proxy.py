@@ -23,6 +23,7 @@ INCLUDE = HOME / "deploy" / "siprec.cfg"
 # What the guide names, and a test has elsewhere.
 GUIDE_HOME = "/opt/kamailio-siprec"
 GUIDE_GATEWAY = "sip:192.0.2.10:5060"
+OFFERED = "\t\troute(SIPREC_OFFERED);\n"
 STOCK_NG = "127.0.0.1:2223"
 
 _STOP_S = 15.0
@@ -117,10 +118,11 @@ class OperatorsProxy:
             os.kill(pid, signal.SIGKILL)
 
 
-def write_stock(folder: Path, ng: str) -> None:
+def write_stock(folder: Path, ng: str, *, choices: bool = False) -> None:
     """Write Debian's configuration with the changes of the guide; of its own are the ports.
 
-    `ng` (`host:port`) is the rtpengine's.
+    `ng` (`host:port`) is the rtpengine's. With `choices` the routing also chooses calls, and
+    refuses those that must be recorded, as the guide shows.
     """
     folder.mkdir(parents=True)
     (folder / "siprec.cfg").write_bytes(INCLUDE.read_bytes())
@@ -134,6 +136,11 @@ def write_stock(folder: Path, ng: str) -> None:
     assert done.returncode == 0, done.stdout
     text = config.read_text()
     assert STOCK_NG in text
+    if choices:
+        assert OFFERED in text
+        shown = [block for block in blocks("kamailio") if "siprec_connector" in block]
+        shown += [block for block in blocks("kamailio") if "send_reply" in block]
+        text = text.replace(OFFERED, "".join(shown))
     config.write_text(text.replace(STOCK_NG, ng))
     (folder / "kamailio-local.cfg").write_text(at_home(blocks("kamailio")[0]))
 

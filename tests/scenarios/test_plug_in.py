@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from siprec.model import Call, Side, StreamState
 from siprec.sids import SHARDS
@@ -26,6 +27,7 @@ from tests.scenarios.renegotiation import change, end, other, turned, wait_quiet
 from tests.scenarios.stack import Settings
 from tests.scenarios.stage import RECORD, Stage
 from tests.scenarios.talk import Talk, talk
+from tests.scenarios.test_required import connect, dead_uri, wait_found_dead
 
 pytestmark = pytest.mark.daemon
 
@@ -73,13 +75,13 @@ def register(phone: Phone, number: str) -> None:
 
 
 @contextmanager
-def plugged_stage(folder: Path) -> Iterator[PluggedStage]:
+def plugged_stage(folder: Path, *, choices: bool = False) -> Iterator[PluggedStage]:
     """Start a stage with Debian's configuration and the changes of the guide."""
     (folder / "rtpengine").mkdir()
     with Rtpengine(folder / "rtpengine") as rtpengine, ExitStack() as ends:
         ng = f"127.0.0.1:{rtpengine.ng[1]}"
         stage = ends.enter_context(PluggedStage(folder / "stage", settings=settings(ng)))
-        write_stock(folder / "kamailio", ng)
+        write_stock(folder / "kamailio", ng, choices=choices)
         runtime = stage.stack.state / "runtime.json"
         stage.operator = ends.enter_context(
             OperatorsProxy(folder / "kamailio", port=stage.stack.sip_port, runtime=runtime)
@@ -250,6 +252,53 @@ def ended(stage: Stage, phone: Phone) -> Call:
     """Wait until the phone's call is known, and known to be over."""
     poll(lambda: stage.call(phone) is not None, why=lambda: stage.stack.log)
     return stage.wait_call_over(phone)
+
+
+def test_call_cannot_be_ended_by_rest(plugged: PluggedStage) -> None:
+    caller, callee = plugged.recorded()
+    account = plugged.stack.json("account", "show", "--token")
+    call = plugged.wait_call(caller)
+    reply = requests.post(
+        f"http://127.0.0.1:{plugged.stack.api_port}/2010-04-01/Accounts/{account['sid']}"
+        f"/Calls/{call.sid}.json",
+        data={"Status": "completed"},
+        auth=(account["sid"], account["token"]),
+        timeout=30,
+    )
+    assert (reply.status_code, reply.json()["code"]) == (400, 21220)
+    assert "cannot be ended here" in reply.json()["message"]
+    assert end(plugged, (caller, callee)).end_reason == "bye"
+
+
+def test_routing_chooses_calls_and_refuses_those_that_must_be_recorded(tmp_path: Path) -> None:
+    with plugged_stage(tmp_path, choices=True) as stage:
+        number = "8001"
+        sales, bob = stage.phone("sales-1"), stage.phone("bob")
+        register(bob, number)
+        sales.invite(number)
+        answer(sales, bob)
+        assert stage.wait_recording(sales).order.connector_name == "Default"
+        assert end(stage, (sales, bob)).end_reason == "bye"
+
+        alice = stage.phone("alice")
+        alice.invite(number)
+        answer(alice, bob)
+        stage.wait_call(alice)
+        talk(alice, bob)
+        hang_up(alice, bob)
+        assert stage.wait_call_over(alice).end_reason == "bye"
+        assert stage.streams(alice) == []
+
+        uri = dead_uri(stage)
+        start = connect(stage, "Must", uri)
+        wait_found_dead(stage, "Must", uri)
+        must = stage.number(start, "<Dial><Number>1</Number></Dial>")
+        register(bob, must)
+        alice.invite(must)
+        alice.ack_refusal(alice.expect(503))
+        assert ended(stage, alice).end_reason == "refused"
+        assert [alert.code for alert in stage.alerts(alice)] == [32011]
+        assert bob.hears_nothing()
 
 
 def test_python_configuration_that_started_first_has_its_calls_recorded(tmp_path: Path) -> None:

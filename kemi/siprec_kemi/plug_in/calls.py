@@ -24,6 +24,8 @@ NUMBER = "$avp(siprec_number)"
 CONNECTOR = "$avp(siprec_connector)"
 RTPENGINE = "$avp(siprec_rtpengine)"
 
+REFUSED = "refused"
+
 NOT_FOLLOWED = 12200
 NOT_FETCHED = 11200
 
@@ -101,6 +103,13 @@ class PluggedCalls(Calls):
             make_parameter(self._route_key, call.sip_call_id, call.caller.tag, path)
         )
         return unmet is None
+
+    def failed(self) -> None:
+        """Report a call that nobody has answered, or that was refused before it was relayed."""
+        if ksr.has_transaction():
+            super().failed()
+        elif (invitation := kept()) is not None:
+            self._give_up(invitation, REFUSED)
 
     def _with_connector(self, document: Document | None, connector: str) -> Document:
         """Give what the call follows when the routing names a connector besides its number."""

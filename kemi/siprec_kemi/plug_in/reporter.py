@@ -144,7 +144,10 @@ class PlugIn:
 
     @_safe
     def ended(self, worker: _Worker) -> bool:
-        """Call it in the failure route of INVITE, when no other target follows, and of BYE."""
+        """Call it in the failure route of INVITE, when no other target follows, and of BYE.
+
+        Also before a refusal of your own, after `offered`.
+        """
         if ksr.text("$rm") == "BYE":
             worker.dialogs.bye_failed()
         else:
