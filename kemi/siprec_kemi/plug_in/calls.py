@@ -153,6 +153,9 @@ def _orders(document: Document) -> tuple[tuple[StreamOrder, ...], tuple[Notice, 
     if document.may_end_calls:
         text = "a connector would end the call without a recorder; a plug-in cannot"
         notices.append(Notice(code=NOT_FOLLOWED, text=text))
+    if document.records_early:
+        text = "a connector would record early media; for a plug-in it begins at the answer"
+        notices.append(Notice(code=NOT_FOLLOWED, text=text))
     return ahead.pending, tuple(notices)
 
 

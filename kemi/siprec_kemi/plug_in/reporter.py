@@ -100,8 +100,8 @@ def _safe(
 class PlugIn:
     """Make one when Kamailio loads its script, before it forks, and call it where it says."""
 
-    def __init__(self) -> None:
-        self._outbox = Outbox()
+    def __init__(self, outbox: Outbox | None = None) -> None:
+        self._outbox = outbox or Outbox()
         self._breaker = Breaker()
         self._watch = RuntimeWatch()
         self._worker: _Worker | None = None
