@@ -18,7 +18,9 @@ class Handler:
 
     @ksr.hook
     def child_init(self, rank: int) -> None:
-        """Do nothing: each process connects when it first has to."""
+        """Get a SIP worker ready."""
+        if rank > 0:
+            self._plug_in.started()
 
     def siprec_offered(self, message: Any) -> int:
         """Report the first INVITE of a call; -1 when nobody would record what must be recorded."""

@@ -66,7 +66,7 @@ _GRANTS: Mapping[RedisUser, _Grant] = {
         read="{s*}:* health contract",
         write="{s*}:inbox actions:*",
         both="numbers connectors:* accounts* turns:* loads {s*}:reply:*"
-        " {s*}:callbacks {s*}:undelivered callback-worker",
+        " {s*}:callbacks {s*}:undelivered callback-worker console:session:*",
         commands=f"{_LOOK} eval scan set del pexpire expire hmget hset hdel sadd srem lrange"
         " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch",
         # Of everything there is, it is asked which key has sealed it (siprec.seals).

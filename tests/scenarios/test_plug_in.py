@@ -24,7 +24,7 @@ from tests.scenarios.operators_proxy import (
 from tests.scenarios.phone import Phone, answer, hang_up
 from tests.scenarios.polling import poll
 from tests.scenarios.renegotiation import change, end, other, turned, wait_quiet
-from tests.scenarios.stack import Settings
+from tests.scenarios.stack import Settings, Stack
 from tests.scenarios.stage import RECORD, Stage
 from tests.scenarios.talk import Talk, talk
 from tests.scenarios.test_required import connect, dead_uri, wait_found_dead
@@ -299,6 +299,34 @@ def test_routing_chooses_calls_and_refuses_those_that_must_be_recorded(tmp_path:
         assert ended(stage, alice).end_reason == "refused"
         assert [alert.code for alert in stage.alerts(alice)] == [32011]
         assert bob.hears_nothing()
+
+
+def test_reports_wait_for_a_stack_that_is_started_anew(tmp_path: Path) -> None:
+    with plugged_stage(tmp_path) as stage:
+        caller, callee, number = stage.called(RECORD)
+        place(stage, caller, callee, number)
+        stage.wait_recorded(caller)
+        plain = stage.wait_call_over(caller)
+        ng = stage.stack.runtime.settings.rtpengine.ng[0]
+        stage.stack.stop()
+        caller.invite(number)
+        answer(caller, callee)
+        hang_up(caller, callee)
+        with Stack(stage.stack.folder, settings=settings(ng)) as stack:
+            stage.stack = stack
+            missed = ended(stage, caller)
+            assert (missed.end_reason, missed.sid != plain.sid) == ("bye", True)
+            place(stage, caller, callee, number)
+            stage.wait_recorded(caller)
+
+
+def place(stage: Stage, caller: Phone, callee: Phone, number: str) -> None:
+    """Place a call that is recorded, and hang up."""
+    caller.invite(number)
+    answer(caller, callee)
+    stage.wait_recording(caller)
+    talk(caller, callee)
+    hang_up(caller, callee)
 
 
 def test_python_configuration_that_started_first_has_its_calls_recorded(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 
 from siprec.record import RecordError
 from siprec.store import NoVerdict, StoreUnavailable
+from siprec_control.console.door import make_door
+from siprec_control.console.routes import router as console
 from siprec_control.rest import alerts, calls, health, settings, siprecs
 from siprec_control.rest.desk import Office
 from siprec_control.rest.entrance import Entrance
@@ -24,9 +26,11 @@ def make_app(office: Office, say: Callable[[str], None]) -> ASGIApp:
     """Build the application; `say` gets the lines of its log."""
     app = make_api()
     app.state.office = office
+    app.include_router(console)
+    app.state.door = door = make_door(office.store, office.runtime)
     control = office.runtime.settings.control
     buckets = Buckets(control.requests_per_s, control.requests_burst)
-    return Entrance(app, accounts=office.store.accounts, buckets=buckets, say=say)
+    return Entrance(app, accounts=office.store.accounts, buckets=buckets, say=say, door=door)
 
 
 def make_api() -> FastAPI:

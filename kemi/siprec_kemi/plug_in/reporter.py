@@ -60,8 +60,8 @@ class _Worker:
         reports = Reports(outbox, url, prefix, breaker)
         silent = AwarenessSettings(attribute=ToldTo.NONE, preference=OnPreference.IGNORE)
         awareness = Awareness(silent, url, prefix, breaker, reports.order)
-        documents = Documents(url, prefix, breaker)
-        self.calls = PluggedCalls(runtime, documents, media, policy, reports, awareness)
+        self.documents = Documents(url, prefix, breaker)
+        self.calls = PluggedCalls(runtime, self.documents, media, policy, reports, awareness)
         ids = SessionIds(self.route_key, OnSessionId.PASS)
         self.dialogs = Dialogs(self.route_key, media, reports, awareness, ids, policy)
 
@@ -114,6 +114,16 @@ class PlugIn:
         if self._worker is None or self._worker.runtime is not runtime:
             self._worker = _Worker(runtime, self._outbox, self._breaker)
         return self._worker
+
+    @_safe
+    def started(self, worker: _Worker) -> bool:
+        """Call it when a SIP worker starts (`child_init`, rank above 0): it connects to Redis.
+
+        Without it a worker does so at its first call, and knows nothing of a stack that was
+        stopped before that.
+        """
+        worker.documents.warm_up()
+        return True
 
     @_safe
     def offered(self, worker: _Worker) -> bool:
