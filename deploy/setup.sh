@@ -9,7 +9,7 @@ packages="
     kamailio-json-modules kamailio-utils-modules kamailio-extra-modules
     rtpengine-daemon redis-server
     python3-venv
-    sip-tester tshark sox espeak-ng shellcheck
+    sip-tester tshark sox espeak-ng shellcheck chromium
 "
 # Packages of the above whose services are not ours to run.
 daemons="kamailio rtpengine-daemon redis-server"

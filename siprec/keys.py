@@ -169,3 +169,8 @@ def commands_key(prefix: str) -> str:
 def contract_key(prefix: str) -> str:
     """String: the version of what docs/redis.md promises to operators."""
     return prefix + "contract"
+
+
+def console_session_key(prefix: str, digest: str) -> str:
+    """String with expiry: a session of the console, by the SHA-256 of its id."""
+    return f"{prefix}console:session:{digest}"

@@ -118,9 +118,11 @@ class Call:
     `rtpengine` is the NG address (`host:port`) of the instance that anchors the media.
     `session_id` is the RFC 7989 pair as the caller sees it, when an endpoint sent one.
     `number` is the user part of the called Request-URI. `end_reason` is a short word:
-    `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, or a SIP status such as `486`.
+    `bye`, `media-gone`, `too-long`, `cancelled`, `unrecorded`, `refused`, or a SIP status such as
+    `486`.
     `node` is the one whose proxy role carries the call. `is_srtp`: a party's media is SRTP.
-    `has_video`: there is video besides the audio.
+    `has_video`: there is video besides the audio. `is_plugged_in`: an operator's own proxy carries
+    the call, and only reports; its media has the tags of the dialog in rtpengine.
     `quiet` are the sides whose audio is not sent now, by hold or mute. `former` are those that
     another took the place of, and `revision` counts the changes of who talks. `early_ms` is when
     its early media began to be recorded, if it was. `group` is the
@@ -138,6 +140,7 @@ class Call:
     node: str = ""
     is_srtp: bool = False
     has_video: bool = False
+    is_plugged_in: bool = False
     quiet: tuple[Side, ...] = ()
     former: tuple[Former, ...] = ()
     revision: int = 0
@@ -161,7 +164,9 @@ class Call:
 
     def media_tag(self, side: Side) -> str:
         """Give the tag that rtpengine knows that side by."""
-        return self.caller.tag if side is Side.CALLER else callee_media_tag(self.sid)
+        if side is Side.CALLER or self.is_plugged_in:
+            return self.party(side).tag
+        return callee_media_tag(self.sid)
 
 
 def callee_media_tag(call_sid: str) -> str:

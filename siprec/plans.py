@@ -76,7 +76,7 @@ def plan_of(choice: Choice, call: Call) -> Plan:
         check_ms=connector.options_s * 1000,
         has_digest=bool(connector.digest_user),
         tls_profile=tls_profile(connector).name,
-        end_call_ms=None if connector.end_call_s is None else connector.end_call_s * 1000,
+        end_call_ms=_end_call_ms(connector, call),
         on_secure_call=connector.on_secure_call,
         hold=connector.hold,
         metadata_by=connector.metadata_by,
@@ -84,6 +84,13 @@ def plan_of(choice: Choice, call: Call) -> Plan:
         video=connector.video,
     )
     return secured(plan) if call.is_srtp else plan
+
+
+def _end_call_ms(connector: Connector, call: Call) -> int | None:
+    """Give after what time without a recorder the call is ended; another's proxy cannot end it."""
+    if connector.end_call_s is None or call.is_plugged_in:
+        return None
+    return connector.end_call_s * 1000
 
 
 def secured(plan: Plan) -> Plan:

@@ -70,7 +70,8 @@ _GRANTS: Mapping[RedisUser, _Grant] = {
         write="actions:*",
         # A script must both read and write a key by one rule.
         both="{s*}:inbox numbers connectors:* accounts* turns:* loads {s*}:reply:*"
-        " {s*}:callbacks {s*}:undelivered callback-worker {documents}:* {s*}:request:*",
+        " {s*}:callbacks {s*}:undelivered callback-worker {documents}:* {s*}:request:*"
+        " console:session:*",
         commands=f"{_LOOK} eval scan set del pexpire expire hmget hset hdel sadd srem lrange"
         " blpop xadd xdel xack xreadgroup xgroup|create multi exec discard watch"
         " zadd zrem zrangebyscore sismember scard",

@@ -62,6 +62,13 @@ class SipSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """Whether the proxy role runs. Without it a proxy of the operator's own reports the calls."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SrcSettings:
     """The SRC role: the sockets toward recorders, and how many controllers share the shards."""
 
@@ -210,6 +217,7 @@ class Settings:
     """All of `siprec.toml`."""
 
     sip: SipSettings = SipSettings()
+    proxy: ProxySettings = ProxySettings()
     src: SrcSettings = SrcSettings()
     routing: RoutingSettings = RoutingSettings()
     redis: RedisSettings = RedisSettings()

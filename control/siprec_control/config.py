@@ -44,6 +44,7 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "request_uri_routing": values.flag,
         "session_id": values.choice(OnSessionId),
     },
+    "proxy": {"enabled": values.flag},
     "src": {
         "listen": values.many(values.listen, at_least=1),
         "advertise": values.host_port_optional,
@@ -260,6 +261,8 @@ def _check_together(settings: Settings, lines: Mapping[str, int], wrong: Wrong) 
         if edge.media is not None and settings.rtpengine.ng:
             why = "is for the embedded rtpengine; of those in [rtpengine] ng name the interface"
             raise wrong(f"edges.{edge.name}.media", why)
+    if not settings.proxy.enabled and not settings.rtpengine.ng:
+        raise wrong("proxy.enabled", "false needs [rtpengine] ng: where your proxy has its media")
     if all(item.startswith("tls:") for item in settings.sip.listen):
         raise wrong("sip.listen", "needs a udp: or tcp: socket, from which calls go out")
     _check_sockets(settings, lines, wrong)

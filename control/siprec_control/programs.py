@@ -163,6 +163,7 @@ def programs(plan: Plan, layout: Layout) -> tuple[list[Program], list[Program]]:
             environment=environment,
         )
         for role in (Role.SRC, Role.PROXY)
+        if role is Role.SRC or runtime.settings.proxy.enabled
     ]
     above += tls_programs(plan, layout)
     above.append(callback_program(plan, layout))

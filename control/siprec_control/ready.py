@@ -89,11 +89,11 @@ def probes(runtime: Runtime, insides: Sequence[str] = ()) -> tuple[list[Probe], 
     below = [Probe(name="Redis", ask=lambda: ask_redis(settings.redis.url or ""))]
     for address in settings.rtpengine.ng:
         below.append(Probe(name=f"rtpengine {address}", ask=partial(ask_rtpengine, address)))
-    listen = sip_probe_address(settings.sip.listen)
-    above = [
-        Probe(name=f"proxy at {listen}", ask=lambda: ask_sip(parse_listen(listen))),
-        Probe(name="controllers", ask=LeaseWatch(runtime).ask),
-    ]
+    above: list[Probe] = []
+    if settings.proxy.enabled:
+        listen = sip_probe_address(settings.sip.listen)
+        above.append(Probe(name=f"proxy at {listen}", ask=partial(ask_sip, parse_listen(listen))))
+    above.append(Probe(name="controllers", ask=LeaseWatch(runtime).ask))
     above.append(Probe(name="API", ask=partial(ask_api, settings.control.listen)))
     for inside in insides:
         ask = partial(ask_sip, parse_listen(f"udp:{inside}"))

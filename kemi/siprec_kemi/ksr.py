@@ -106,6 +106,11 @@ def new_transaction() -> bool:
     return int(KSR.tm.t_newtran()) > 0
 
 
+def has_transaction() -> bool:
+    """Tell whether the message at hand has a transaction, without looking for one."""
+    return is_set("$T(id_index)")
+
+
 def is_known_transaction() -> bool:
     """Tell whether the request matches a transaction; a repeat has then been answered by tm."""
     return int(KSR.tm.t_check_trans()) > 0

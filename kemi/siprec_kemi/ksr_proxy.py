@@ -56,8 +56,13 @@ def follow_route() -> bool:
 
 def record_route(parameter: str) -> None:
     """Stay on the path of the dialog, with a parameter (`;name=value`) that comes back to us."""
-    KSR.rr.add_rr_param(parameter)
+    add_route_parameter(parameter)
     KSR.rr.record_route()
+
+
+def add_route_parameter(parameter: str) -> None:
+    """Add a parameter (`;name=value`) to the Record-Route of the message, made before or after."""
+    KSR.rr.add_rr_param(parameter)
 
 
 def force_rport() -> None:

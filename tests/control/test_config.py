@@ -120,6 +120,8 @@ BAD = [
     ("sip.allow", '["example.com"]', "is not a network"),
     ("sip.session_id", '"always"', "is none of pass, generate"),
     ("sip.request_uri_routing", '"yes"', "'yes' is not true or false"),
+    ("proxy.enabled", '"no"', "'no' is not true or false"),
+    ("proxy.enabled", "false", "false needs [rtpengine] ng"),
     ("src.listen", "{}", "a table is not a list"),
     ("src.listen", '["tcp:127.0.0.1:5060"]', "is [sip] listen's already"),
     ("src.listen", '["tls:127.0.0.1:5060"]', "is [sip] listen's already"),

@@ -10,6 +10,7 @@ from siprec.settings import (
     EdgeSettings,
     LogLevel,
     LogSettings,
+    ProxySettings,
     RtpengineSettings,
     Runtime,
     Settings,
@@ -219,3 +220,13 @@ def test_tls_programs_run_one_proxy_a_socket_and_what_feeds_them(state: StateFol
     assert f'PROXY_URI="sip:{plan.runtime.sip_inside}"' in calls.command
     assert 'CALLERS="192.0.2.0/24"' in calls.command
     assert list(watch.command)[-3:] == list(insides)
+
+
+def test_proxy_role_runs_unless_another_proxy_carries_the_calls(state: StateFolder) -> None:
+    settings = replace(SETTINGS, proxy=ProxySettings(enabled=False))
+    names = [
+        [program.name for program in programs(resolve(each, state), LAYOUT)[1]]
+        for each in (SETTINGS, settings)
+    ]
+    assert [name for name in names[0] if name not in names[1]] == ["proxy"]
+    assert "src" in names[1]

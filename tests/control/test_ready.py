@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from siprec.keys import ShardKeys
-from siprec.settings import RedisSettings, Runtime, Settings
+from siprec.settings import ProxySettings, RedisSettings, Runtime, Settings
 from siprec.sids import SHARDS
 from siprec_control.ready import (
     LeaseWatch,
@@ -177,6 +177,12 @@ def test_every_rtpengine_is_asked_before_kamailio_starts() -> None:
     names = ["Redis", "rtpengine 127.0.0.1:1", "rtpengine 127.0.0.1:2"]
     assert [probe.name for probe in below] == names
     assert [probe.name for probe in above] == ["proxy at udp:127.0.0.1:5060", "controllers", "API"]
+
+
+def test_proxy_role_that_does_not_run_is_not_asked() -> None:
+    settings = replace(Settings(), proxy=ProxySettings(enabled=False))
+    _, above = probes(Runtime(settings=settings, node="here", route_key="00"))
+    assert [probe.name for probe in above] == ["controllers", "API"]
 
 
 def test_api_is_asked_where_it_listens() -> None:

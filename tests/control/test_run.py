@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from siprec.settings import Runtime, Settings
-from siprec_control.commands.run import ready_line
+from siprec.settings import ProxySettings, Runtime, Settings
+from siprec_control.commands.run import ready_line, without_unused
 from siprec_control.ports import free_udp_port
 from siprec_control.runtime import resolve
 from siprec_control.state import StateFolder, locked, state_folder
@@ -113,6 +113,16 @@ def test_ready_line_names_every_address_but_no_password(tmp_path: Path) -> None:
     assert line.endswith(f" state={tmp_path}")
     for url in ("redis://:pw@h:1/0", "redis://u:p@w@h/0", "rediss://u:pw@h/0"):
         assert "p" not in ready_line(with_redis(plan.runtime, url), state).split("//")[1].split()[0]
+
+
+def test_sockets_of_a_proxy_role_that_does_not_run_are_not_taken(tmp_path: Path) -> None:
+    settings = replace(Settings(), proxy=ProxySettings(enabled=False))
+    assert without_unused(Settings()) == Settings()
+    assert without_unused(settings).sip.listen == ()
+    state = StateFolder(tmp_path)
+    line = ready_line(resolve(without_unused(settings), state).runtime, state)
+    state.remove_folders()
+    assert line.startswith("ready src=udp:")
 
 
 def with_redis(runtime: Runtime, url: str) -> Runtime:

@@ -347,3 +347,10 @@ def test_question_about_an_unknown_call_is_not_answered(rig: Rig) -> None:
     rig.call = known
     rig.settle()
     assert (rig.heard, rig.events, rig.ended) == ([], [], [])
+
+
+@daemon
+def test_call_of_another_proxy_is_left_to_it(rig: Rig) -> None:
+    rig.forks.release_call(replace(rig.call, is_plugged_in=True))
+    assert rig.forks.next_due_s() is None
+    assert rig.media.call_id in parse_calls(ask(rig.media.ng, list_calls(50)))

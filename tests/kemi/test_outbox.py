@@ -132,3 +132,16 @@ def test_reports_that_the_kernel_dropped_are_counted(
     assert kept[-1] == report(100)
     assert 0 < len(kept) < 100
     assert sum(lost) == 101 - len(kept)
+
+
+def test_what_waits_is_taken_to_another_redis(
+    outbox: OpenOutbox, redis_server: RedisServer, client: Client, prefix: str, ksr: StrictKsr
+) -> None:
+    nowhere = connect("redis://127.0.0.1:1", timeout_s=0.1)
+    drain = Drain(outbox.receiver, nowhere, "old:", "node1")
+    outbox.put(SHARD, report(1))
+    drain.turn()
+    drain.move_to(redis_server.url, prefix, "node1")
+    outbox.put(SHARD, report(2))
+    drain.turn()
+    assert inbox(client, prefix) == [report(1), report(2)]

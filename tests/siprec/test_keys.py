@@ -9,6 +9,7 @@ from siprec.keys import (
     callback_worker_key,
     commands_key,
     connectors_key,
+    console_session_key,
     contract_key,
     controllers_key,
     documents_claims_key,
@@ -50,6 +51,7 @@ def test_keys_outside_of_shards_never_meet() -> None:
     assert named == {"p:connectors:AC1", "p:turns:AC1", "p:actions:n"}
     assert controllers_key("p:") == "p:controllers"
     assert callback_worker_key("p:") == "p:callback-worker"
+    assert console_session_key("p:", "0a") == "p:console:session:0a"
 
 
 def test_keys_of_documents_share_one_hash_tag() -> None:

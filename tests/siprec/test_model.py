@@ -1,8 +1,10 @@
 """What calls, tracks and states tell about themselves."""
 
+from dataclasses import replace
+
 import pytest
 
-from siprec.model import Call, Party, Side, StreamState, Track
+from siprec.model import Call, Party, Side, StreamState, Track, callee_media_tag
 
 CALL = Call(
     sid="CA", account_sid="AC", sip_call_id="a", caller=Party(tag="a"), callee=Party(tag="b")
@@ -24,3 +26,9 @@ def test_party_is_found_by_its_side() -> None:
 def test_final_states_are_two() -> None:
     final = {state for state in StreamState if state.is_final}
     assert final == {StreamState.STOPPED, StreamState.FAILED}
+
+
+def test_callee_has_the_tag_of_its_dialog_when_another_proxy_has_the_media() -> None:
+    assert [CALL.media_tag(side) for side in Side] == ["a", callee_media_tag(CALL.sid)]
+    plugged = replace(CALL, is_plugged_in=True)
+    assert [plugged.media_tag(side) for side in Side] == ["a", "b"]

@@ -42,6 +42,12 @@ def test_plan_keeps_the_srss_in_their_order_and_the_tls_profile() -> None:
     assert (plan.srs, plan.tls_profile) == ((PLAIN, SAFE), tls_profile(BOTH).name)
 
 
+def test_plan_ends_no_call_that_another_proxy_carries() -> None:
+    choice = CHOICE._replace(connector=replace(BOTH, required=True, end_call_s=3))
+    assert plan_of(choice, make_call()).end_call_ms == 3_000
+    assert plan_of(choice, replace(make_call(), is_plugged_in=True)).end_call_ms is None
+
+
 @pytest.mark.parametrize("policy", OnSecureCall)
 def test_plan_for_a_secure_call_leaves_plain_srss_out_where_they_are_refused(
     policy: OnSecureCall,

@@ -40,7 +40,7 @@ def act(arguments: argparse.Namespace) -> int:
     Raises:
         ControlError: the stack cannot start.
     """
-    settings = load_settings(arguments.config)
+    settings = without_unused(load_settings(arguments.config))
     layout = find_layout()
     state = state_folder(arguments.state)
     with locked(state), claimed(_media(settings)):
@@ -71,11 +71,18 @@ def act(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def without_unused(settings: Settings) -> Settings:
+    """Take the sockets of a proxy role that does not run out of the settings."""
+    if settings.proxy.enabled:
+        return settings
+    return replace(settings, sip=replace(settings.sip, listen=()))
+
+
 def ready_line(runtime: Runtime, state: StateFolder) -> str:
     """Compose the line that says where everything is."""
     settings = runtime.settings
     fields = {
-        "sip": ",".join(settings.sip.listen),
+        **({"sip": ",".join(settings.sip.listen)} if settings.proxy.enabled else {}),
         "src": ",".join(settings.src.listen),
         "redis": re.sub(r"//.*@", "//***@", settings.redis.url or ""),
         "rtpengine": ",".join(settings.rtpengine.ng),

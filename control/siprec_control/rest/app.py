@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 
 from siprec.record import RecordError
 from siprec.store import NoVerdict, Store, StoreUnavailable
+from siprec_control.console.door import make_door
+from siprec_control.console.routes import router as console
 from siprec_control.rest import alerts, calls, health, settings, siprecs
 from siprec_control.rest.desk import Office
 from siprec_control.rest.entrance import Entrance
@@ -28,9 +30,11 @@ def make_app(office: Office, quick: Store, say: Callable[[str], None]) -> ASGIAp
     app = make_api()
     app.state.office = office
     app.state.readiness = health.Readiness(quick)
+    app.include_router(console)
+    app.state.door = door = make_door(office.store, office.runtime)
     control = office.runtime.settings.control
     buckets = Buckets(control.requests_per_s, control.requests_burst)
-    return Entrance(app, accounts=quick.accounts, buckets=buckets, say=say)
+    return Entrance(app, accounts=quick.accounts, buckets=buckets, say=say, door=door)
 
 
 def make_api() -> FastAPI:

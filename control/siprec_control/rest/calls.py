@@ -130,6 +130,9 @@ def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
 
 
 def _hang_up(desk: Desk, call: Call) -> None:
+    if call.is_plugged_in:
+        why = f"Call {call.sid} is carried by a proxy that only reports; it cannot be ended here"
+        raise ApiError(400, NOT_IN_PROGRESS, why)
     hang_up(desk.store, call, f"ended by {desk.login.by}")
 
 

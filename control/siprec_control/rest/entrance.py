@@ -19,6 +19,7 @@ from siprec.account_store import AccountStore
 from siprec.accounts import Login, judge_login
 from siprec.record import RecordError
 from siprec.store import StoreUnavailable
+from siprec_control.console.door import Door, from_page, is_open
 from siprec_control.rest.errors import (
     INTERNAL,
     NO_LOGIN,
@@ -54,7 +55,9 @@ class Entrance:
         accounts: AccountStore,
         buckets: Buckets,
         say: Callable[[str], None],
+        door: Door,
     ) -> None:
+        self._door = door
         self._app = app
         self._accounts = accounts
         self._buckets = buckets
@@ -83,25 +86,29 @@ class Entrance:
         state = scope.setdefault("state", {})
         state["body"] = await _body(scope, receive)
         state["login"] = None
-        if scope["path"] in OPEN_PATHS:
+        if scope["path"] in OPEN_PATHS or is_open(scope):
             # Who watches over processes is not to be misled by others at its address.
             if scope["path"] not in WATCHED:
                 self._count(request.address)
-            await self._app(scope, _done(state["body"]), request.send)
+            await self._app(scope, _done(state["body"], receive), request.send)
             return
         with self._requests.entered():
             login = await self._login(scope)
             self._count(request.address if login is None else login.by)
             if login is None:
-                headers = {"WWW-Authenticate": f'Basic realm="{REALM}"'}
+                basic = {"WWW-Authenticate": f'Basic realm="{REALM}"'}
+                headers = {} if from_page(scope) else basic
                 raise ApiError(401, NO_LOGIN, "Authenticate", headers)
             state["login"], request.who = login, login.by
             with self._orders.entered() if scope["method"] == "POST" else nullcontext():
-                await self._app(scope, _done(state["body"]), request.send)
+                await self._app(scope, _done(state["body"], receive), request.send)
 
     async def _login(self, scope: Scope) -> Login | None:
-        name, password = _credentials(_header(scope, b"authorization"))
+        authorization = _header(scope, b"authorization")
+        name, password = _credentials(authorization)
         try:
+            if not authorization and _header(scope, b"cookie"):
+                return await run_in_threadpool(self._door.login, scope)
             found = await run_in_threadpool(self._accounts.who, name)
         except (StoreUnavailable, RecordError) as error:
             raise unavailable("Logins cannot be checked at the moment") from error
@@ -208,11 +215,11 @@ def _too_large() -> ApiError:
     return ApiError(413, TOO_LARGE, f"The body is over {MAX_BODY_BYTES} bytes")
 
 
-def _done(body: bytes) -> Receive:
+def _done(body: bytes, then: Receive) -> Receive:
     messages: list[dict[str, Any]] = [{"type": "http.request", "body": body}]
 
     async def receive() -> Message:
-        return messages.pop() if messages else {"type": "http.disconnect"}
+        return messages.pop() if messages else await then()
 
     return receive
 

@@ -75,10 +75,21 @@ class Dialogs:
             return
         if method != "ACK" and not ksr.new_transaction():
             return
-        ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}.{path.is_from_callee:d}")
         # With a further Route ahead the address is that proxy's to know.
         if not ksr.is_set("$du"):
             ksr_proxy.follow_real_contact()
+        self.look(method, path)
+        if method == "BYE":
+            ksr.on_reply(ON_BYE_REPLY)
+            ksr.on_failure(ON_BYE_FAILURE)
+        else:
+            ksr.on_reply(ON_REPLY)
+        if not ksr.relay() and method != "ACK":
+            ksr.reply(500, "Server Internal Error")
+
+    def look(self, method: str, path: Path) -> None:
+        """Look at a request before it goes on: what is said of the ends, and of media."""
+        ksr.set_text(_PATH, f"{path.call_sid}.{path.instance}.{path.is_from_callee:d}")
         session_id = self._session_ids.in_request()
         if method in OFFERS:
             ksr.set_text(_SENDER, to_json(asserted_party(self._policy) or party_in("From")))
@@ -87,13 +98,6 @@ class Dialogs:
             ksr.set_text(_REFERRAL, to_json(referred))
         if method in WITH_MEDIA and ksr_proxy.has_sdp():
             self._renegotiate(method, path)
-        if method == "BYE":
-            ksr.on_reply(ON_BYE_REPLY)
-            ksr.on_failure(ON_BYE_FAILURE)
-        else:
-            ksr.on_reply(ON_REPLY)
-        if not ksr.relay() and method != "ACK":
-            ksr.reply(500, "Server Internal Error")
 
     def _renegotiate(self, method: str, path: Path) -> None:
         is_srtp = ksr_proxy.has_srtp()

@@ -61,7 +61,12 @@ class Outbox:
 
     def serve(self, redis_url: str, prefix: str, node: str) -> None:
         """Append reports to Redis, for ever. Runs in a process of its own."""
-        Drain(self._receiver, connect(redis_url, timeout_s=REDIS_TIMEOUT_S), prefix, node).run()
+        self.drain(redis_url, prefix, node).run()
+
+    def drain(self, redis_url: str, prefix: str, node: str) -> "Drain":
+        """Give the end that appends reports to Redis, for the process that turns it."""
+        client = connect(redis_url, timeout_s=REDIS_TIMEOUT_S)
+        return Drain(self._receiver, client, prefix, node)
 
 
 class Drain:
@@ -82,6 +87,11 @@ class Drain:
         """Turn for ever."""
         while True:
             self.turn()
+
+    def move_to(self, redis_url: str, prefix: str, node: str) -> None:
+        """Take what waits, and all that comes, to another Redis."""
+        self._pipe = Pipe(connect(redis_url, timeout_s=REDIS_TIMEOUT_S))
+        self._prefix, self._node, self._retry_at = prefix, node, 0.0
 
     def turn(self) -> None:
         """Take what is there, or wait for it, and append it in one pipeline."""

@@ -155,7 +155,12 @@ class Forks:
         self._send(call.rtpengine, query(call.sip_call_id, leg.fork_tag), asked)
 
     def release_call(self, call: Call) -> None:
-        """Let rtpengine forget a call that ended without the proxy's doing so."""
+        """Let rtpengine forget a call that ended without the proxy's doing so.
+
+        The media of an operator's own proxy is left to that.
+        """
+        if call.is_plugged_in:
+            return
         command = delete_call(call.sip_call_id, call.caller.tag)
         self._send(call.rtpengine, command, _Asked("delete call", call.sid))
 
