@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 
+from siprec.alerts import Alert
 from siprec.model import StreamState
 from tests.control.callbacks.receiver import Receiver, Request
 from tests.scenarios.phone import Phone, answer, hang_up
@@ -246,10 +247,17 @@ def test_alert_of_a_busy_recorder_tells_the_debugger_webhook_all_of_it(
     stage.stack.cli("account", "set", "--debugger-url", f"{url}#rc=1")
     try:
         srs, begin = stage.recorder("--refuse", "503")
-        caller, callee = call(stage, begin)
-        (request,) = receiver.wait_for(1)
-        hang_up(caller, callee)
-        (alert,) = stage.alerts(caller)
+        raised: list[Alert] = []
+
+        def one_that_is_told() -> tuple[Alert, Request] | None:
+            """Let a call raise an alert; give one that was told: the worker knows the URL soon."""
+            caller, callee = call(stage, begin)
+            raised.extend(poll(lambda: stage.alerts(caller), WAIT_S, why=lambda: stage.stack.log))
+            hang_up(caller, callee)
+            sids = {request.fields["Sid"]: request for request in receiver.requests}
+            return next(((each, sids[each.sid]) for each in raised if each.sid in sids), None)
+
+        alert, request = poll(one_that_is_told, WAIT_S, why=lambda: f"{receiver.requests}")
     finally:
         stage.stack.cli("account", "set", "--debugger-url", "")
     assert request.is_signed_with(token_of(stage))

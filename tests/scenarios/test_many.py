@@ -58,7 +58,7 @@ def assert_nobody_else_is_heard(session: Session) -> None:
 def lasting(stack: Stack) -> list[str]:
     """List the keys in Redis but those of time and health, and Streams that stay small."""
     time = (":lease", ":epoch", ":inbox", ":cursor", "controllers", ":callback-worker")
-    health, streams = (":health", ":loads"), (":events", ":callbacks", ":commands")
+    health, streams = (":health", ":loads"), (":events", ":callbacks", ":alerts", ":commands")
     return [key for key in stack.redis_keys("*") if not key.endswith(time + health + streams)]
 
 
@@ -72,6 +72,7 @@ def test_fifty_calls_at_once_are_recorded_and_leave_nothing(rig: Rig) -> None:
         why=lambda: f"in use: {stack.rtp_ports_in_use()}",
     )
     assert ask(stack.ng, {"command": "list", "limit": "100"}, 2)["calls"] == []
+    assert stack.store.alerts(10) == []
     sessions = srs.wait_over(50)
     assert len(sessions) == 50
     for session in sessions:
