@@ -27,10 +27,17 @@ def changed_call(call: Call, change: CallChanged) -> Call:
 
 
 def answered_call(early: Call, answered: Call) -> Call:
-    """Give a call of which early media was recorded, now that it is answered."""
+    """Give a call that rang, now that it is answered."""
     is_news = answered.session_id != early.session_id
     revision = early.revision + 1 if is_news else early.revision
-    return replace(answered, early_ms=early.early_ms, revision=revision)
+    ringing_ms, early_ms = early.ringing_ms, early.early_ms
+    return replace(answered, ringing_ms=ringing_ms, early_ms=early_ms, revision=revision)
+
+
+def rung_call(call: Call, *, is_early: bool) -> Call:
+    """Give a call that rings as it is kept; `is_early`: its early media is recorded."""
+    ringing_ms = call.early_ms if call.ringing_ms is None else call.ringing_ms
+    return replace(call, ringing_ms=ringing_ms, early_ms=call.early_ms if is_early else None)
 
 
 def _identified(call: Call, side: Side, named: Party, at_ms: int) -> Call:

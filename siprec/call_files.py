@@ -12,6 +12,9 @@ from siprec.sessions import Sessions
 from siprec.settings import LimitSettings
 from siprec.sids import call_sid_of
 
+RINGS_MS = 1_800_000
+"""A call that rings longer than that was forgotten by its proxy. If not, its answer begins it anew."""
+
 
 class CallFiles:
     """The book-keeping of a controller: whatever changes in a call is noted here.
@@ -139,6 +142,8 @@ class CallFiles:
             self._deadlines.add(due_ms, call.sid)
 
     def _over_ms(self, call: Call) -> int | None:
+        if not call.has_media and call.ringing_ms is not None:
+            return call.ringing_ms + RINGS_MS
         began_ms = call.early_ms if call.answered_ms is None else call.answered_ms
         return None if began_ms is None else began_ms + self._limits.call_s * 1000
 

@@ -22,9 +22,9 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRinging:
-    """A provisional reply brought early media, and a connector may record it.
+    """A provisional reply says that a call rings, or (`call.early_ms`) brought early media.
 
-    `orders` are the streams that the document has started so far.
+    `orders` are the streams that the document has started so far, if a connector may record that.
     """
 
     call: Call
@@ -97,6 +97,14 @@ class ByeAnswered:
     status: int
     at_ms: int
     media_released: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallHungUp:
+    """The proxy ended a call, as it was asked to: both parties were sent a BYE."""
+
+    call_sid: str
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +280,7 @@ Entry = (
     | CallChanged
     | CallReferred
     | ByeAnswered
+    | CallHungUp
     | StartOrdered
     | StopOrdered
     | PauseOrdered
@@ -291,6 +300,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "call-changed": CallChanged,
     "call-referred": CallReferred,
     "bye-answered": ByeAnswered,
+    "call-hung-up": CallHungUp,
     "start-ordered": StartOrdered,
     "stop-ordered": StopOrdered,
     "pause-ordered": PauseOrdered,

@@ -124,9 +124,9 @@ class Call:
     `has_video`: there is video besides the audio. `is_plugged_in`: an operator's own proxy carries
     the call, and only reports; its media has the tags of the dialog in rtpengine.
     `quiet` are the sides whose audio is not sent now, by hold or mute. `former` are those that
-    another took the place of, and `revision` counts the changes of who talks. `early_ms` is when
-    its early media began to be recorded, if it was. `group` is the
-    sid of the first call of those that are transfers of each other; "" when there is none.
+    another took the place of, and `revision` counts the changes of who talks. `ringing_ms` is when
+    it began to ring, `early_ms` when its early media began to be recorded, if they did. `group` is
+    the sid of the first call of those that are transfers of each other; "" when there is none.
     """
 
     sid: str
@@ -147,6 +147,7 @@ class Call:
     group: str = ""
     kinship: Kinship | None = None
     started_ms: int = 0
+    ringing_ms: int | None = None
     early_ms: int | None = None
     answered_ms: int | None = None
     ended_ms: int | None = None
@@ -154,9 +155,14 @@ class Call:
 
     @property
     def is_live(self) -> bool:
-        """Tell whether the call has media that may be recorded: answered, or early, not ended."""
-        has_begun = self.answered_ms is not None or self.early_ms is not None
+        """Tell whether the call goes on: it rings at least, and has not ended."""
+        has_begun = self.has_media or self.ringing_ms is not None
         return has_begun and self.ended_ms is None
+
+    @property
+    def has_media(self) -> bool:
+        """Tell whether the call has or had media that may be recorded: answered, or early."""
+        return self.answered_ms is not None or self.early_ms is not None
 
     def party(self, side: Side) -> Party:
         """Give the party of that side."""

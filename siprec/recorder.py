@@ -40,6 +40,7 @@ NOT_IN_PROGRESS = 21220
 REPORTS_LOST = 20503
 
 UNRECORDED = "unrecorded"
+HUNG_UP = "hung-up"
 
 EARLY_ENDS_KEPT = 1_000
 
@@ -120,6 +121,8 @@ class Recorder:
                 self._changed(entry, now_ms)
             case i.ByeAnswered():
                 self._bye_answered(entry, now_ms)
+            case i.CallHungUp():
+                self._hung_up(entry, now_ms)
             case i.StartOrdered():
                 self._start_ordered(shard, entry, choose, now_ms)
             case i.StopOrdered() | i.PauseOrdered():
@@ -202,12 +205,20 @@ class Recorder:
     # Entries
 
     def _ringing(self, shard: int, entry: i.CallRinging, choose: Choose, now_ms: int) -> None:
-        """Record early media where the connector says so."""
-        call = entry.call
-        chosen = choose_all(call.account_sid, self._urls.mended(entry.orders), choose)
-        early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
-        if early and self._files.get(call.sid) is None:
-            self._start_all(self._files.open(shard, call), early, now_ms)
+        """Know a call that rings; record its early media where the connector says so."""
+        call, early = entry.call, list[Chosen]()
+        if call.early_ms is not None:
+            chosen = choose_all(call.account_sid, self._urls.mended(entry.orders), choose)
+            early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
+        call = rung_call(call, is_early=bool(early))
+        file = self._files.get(call.sid)
+        if file is None:
+            file = self._files.open(shard, call)
+        elif file.call.has_media or not early:
+            return
+        else:
+            self._files.change(file, call)
+        self._start_all(file, early, now_ms)
 
     def _answered(self, shard: int, entry: i.CallAnswered, choose: Choose, now_ms: int) -> None:
         call = entry.call
@@ -315,11 +326,17 @@ class Recorder:
             # Not at a refused BYE, and not when rtpengine did not answer the proxy.
             self._files.changes.orphans.append(file.call)
 
+    def _hung_up(self, entry: i.CallHungUp, now_ms: int) -> None:
+        file = self._files.get(entry.call_sid)
+        if file is not None and file.call.is_live:
+            self.end_call(entry.call_sid, HUNG_UP, now_ms)
+            self._files.changes.orphans.append(file.call)
+
     def _start_ordered(
         self, shard: int, entry: i.StartOrdered, choose: Choose, now_ms: int
     ) -> None:
         file = self._files.get(entry.call_sid)
-        if file is None or not file.call.is_live:
+        if file is None or not (file.call.is_live and file.call.has_media):
             text = f"call {entry.call_sid} is not in progress"
             verdict = Verdict(accepted=False, code=NOT_IN_PROGRESS, text=text)
         else:
