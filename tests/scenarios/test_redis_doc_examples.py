@@ -55,6 +55,8 @@ def test_shell_commands_a_stream_and_one_read_sees_it(studio: Studio) -> None:
     follower = shell(studio, sid, prelude, follow)
     with Redis.from_url(studio.stack.redis_url(RedisUser.ADMIN), decode_responses=True) as redis:
         poll(lambda: reads_of(redis, RedisUser.OPERATOR))
+        # Said by the controller that reads commands, once it has shard 00.
+        poll(lambda: redis.get("siprec:contract"))
     printed = output(shell(studio, sid, commands))
     assert printed.startswith("1\n")
     assert printed.count('"accepted":true') == 4

@@ -37,6 +37,7 @@ class CommandReader:
         self._connection: Any = None
         self._asked = ""
         self._retry_s = 0.0
+        self._failed_until_s = 0.0
         self._reread_s = 0.0
 
     def fileno(self) -> int:
@@ -51,9 +52,9 @@ class CommandReader:
         """Read on, or stop reading; `is_ours` tells whether shard 00 is surely ours."""
         if not is_ours:
             self.close()
-            # Asked again when leases change, which the loop wakes for.
+            # At the latest then; the loop also wakes, and asks, when leases change.
             self._retry_s = monotonic_s() + RETRY_S
-        elif not self._asked and monotonic_s() >= self._retry_s:
+        elif not self._asked and monotonic_s() >= self._failed_until_s:
             try:
                 self._ask()
             except StoreUnavailable as error:
@@ -101,7 +102,7 @@ class CommandReader:
 
     def _fail(self, error: StoreUnavailable) -> None:
         ksr.log("warning", f"commands wait: {error}")
-        self._retry_s = monotonic_s() + RETRY_S
+        self._retry_s = self._failed_until_s = monotonic_s() + RETRY_S
         self.close()
 
     def close(self) -> None:
