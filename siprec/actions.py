@@ -7,14 +7,17 @@ at once or not at all: readers pass over entries that are too old to be wanted s
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from siprec.model import Call
 from siprec.record import RecordError, from_json, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndCall:
-    """A call is to be ended by BYE to both parties; `reason` says why, for people.
+    """A call is to be ended: by BYE to both parties, by CANCEL while it rings.
 
-    `sip_call_id`, `from_tag` (the caller's) and `to_tag` (the callee's) name its dialog.
+    `sip_call_id`, `from_tag` (the caller's) and `to_tag` (the callee's) name its dialog. Before
+    the answer nobody knows which callee it will be: `to_tag` is "", and any is meant. `reason`
+    says why, for people. `is_ordered`: somebody asked for it; else the recording is lost.
     """
 
     call_sid: str
@@ -23,9 +26,24 @@ class EndCall:
     from_tag: str
     to_tag: str
     reason: str
+    is_ordered: bool = False
 
 
 Action = EndCall
+
+
+def end_of(call: Call, reason: str, *, is_ordered: bool) -> EndCall:
+    """Make the action that ends a call."""
+    return EndCall(
+        call_sid=call.sid,
+        account_sid=call.account_sid,
+        sip_call_id=call.sip_call_id,
+        from_tag=call.caller.tag,
+        to_tag="" if call.answered_ms is None else call.callee.tag,
+        reason=reason,
+        is_ordered=is_ordered,
+    )
+
 
 _KINDS: Mapping[str, type[Action]] = {"end-call": EndCall}
 _NAMES = {kind: name for name, kind in _KINDS.items()}

@@ -34,10 +34,12 @@ def answered_call(early: Call, answered: Call) -> Call:
     return replace(answered, ringing_ms=ringing_ms, early_ms=early_ms, revision=revision)
 
 
-def rung_call(call: Call, *, is_early: bool) -> Call:
-    """Give a call that rings as it is kept; `is_early`: its early media is recorded."""
-    ringing_ms = call.early_ms if call.ringing_ms is None else call.ringing_ms
-    return replace(call, ringing_ms=ringing_ms, early_ms=call.early_ms if is_early else None)
+def rung_call(before: Call | None, rings: Call, *, is_early: bool) -> Call:
+    """Give a call that rings, or rings on; `is_early`: its early media is recorded from now on."""
+    ringing_ms = rings.early_ms if rings.ringing_ms is None else rings.ringing_ms
+    if before is not None:
+        ringing_ms = before.ringing_ms
+    return replace(rings, ringing_ms=ringing_ms, early_ms=rings.early_ms if is_early else None)
 
 
 def _identified(call: Call, side: Side, named: Party, at_ms: int) -> Call:

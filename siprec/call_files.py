@@ -13,7 +13,7 @@ from siprec.settings import LimitSettings
 from siprec.sids import call_sid_of
 
 RINGS_MS = 1_800_000
-"""A call that rings longer than that was forgotten by its proxy. If not, its answer begins it anew."""
+"""Who rings longer than that was forgotten by the proxy. An answer that comes still is a call."""
 
 
 class CallFiles:

@@ -39,7 +39,7 @@ class CallFile:
     def is_over(self) -> bool:
         """Tell whether the call ended and no stream has anything left to do."""
         over = all(stream.state.is_final for stream in self.streams.values())
-        return over and self.call.ended_ms is not None
+        return over and not self.call.is_live
 
 
 @dataclass(slots=True)

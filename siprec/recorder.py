@@ -10,10 +10,11 @@ from dataclasses import replace
 from siprec import events as e
 from siprec import inbox as i
 from siprec.alerts import About, AlertLevel
-from siprec.call_changes import answered_call, changed_call, picture_of
+from siprec.call_changes import answered_call, changed_call, picture_of, rung_call
 from siprec.call_files import CallFiles
 from siprec.changes import CallFile, Changes, Order
 from siprec.connector import OnSecureCall
+from siprec.early_ends import EarlyEnds
 from siprec.leg_end import UNREACHABLE
 from siprec.live_orders import judge
 from siprec.model import Call, Leg, Stream, StreamOrder
@@ -30,19 +31,15 @@ from siprec.plans import (
     secured,
 )
 from siprec.plans import Choice as Choice
+from siprec.reported_faults import told
 from siprec.settings import LimitSettings
 from siprec.sids import SidError, make_stream_sid
 from siprec.status_urls import StatusUrls, UrlFault
 from siprec.step import RUNNING, begin, step
-from siprec.verdict import Verdict
-
-NOT_IN_PROGRESS = 21220
-REPORTS_LOST = 20503
+from siprec.verdict import NOT_IN_PROGRESS, Verdict
 
 UNRECORDED = "unrecorded"
 HUNG_UP = "hung-up"
-
-EARLY_ENDS_KEPT = 1_000
 
 
 class Recorder:
@@ -53,7 +50,7 @@ class Recorder:
     ) -> None:
         self._limits, self._urls = limits, StatusUrls(url_fault)
         self._files = CallFiles(limits, new_hex)
-        self._early_ends: dict[str, i.ByeAnswered] = {}
+        self._early_ends = EarlyEnds()
 
     # Shards come and go
 
@@ -127,17 +124,8 @@ class Recorder:
                 self._start_ordered(shard, entry, choose, now_ms)
             case i.StopOrdered() | i.PauseOrdered():
                 self._ordered(shard, entry, now_ms)
-            case i.CallNotEnded(call_sid=sid, account_sid=account_sid, text=text):
-                about = About(account_sid=account_sid, call_sid=sid)
-                self._files.alert(shard, about, UNREACHABLE, text, now_ms)
-            case i.CallbackFailed(code=code, text=text):
-                self._files.alert(shard, About.callback(entry), code, text, now_ms)
-            case i.DocumentFailed(account_sid=account_sid, code=code, text=text, request=request):
-                about = About(account_sid=account_sid, call_sid=entry.call_sid, request=request)
-                self._files.alert(shard, about, code, text, now_ms)
-            case i.ReportsDropped(node=node, count=count):
-                text = f"the proxy of {node} dropped {count} reports while Redis was away"
-                self._files.alert(shard, About(), REPORTS_LOST, text, now_ms)
+            case i.CallNotEnded() | i.CallbackFailed() | i.DocumentFailed() | i.ReportsDropped():
+                self._files.alert(shard, *told(entry), now_ms)
             case _:
                 raise TypeError("messages of the SRS are read by siprec.srs_dialog")
 
@@ -171,18 +159,9 @@ class Recorder:
             self._files.put(file, replace(stream, legs=legs))
 
     def tell(
-        self,
-        shard: int,
-        account_sid: str,
-        connector_name: str,
-        srs: str,
-        code: int,
-        text: str,
-        level: AlertLevel,
-        now_ms: int,
+        self, shard: int, about: About, code: int, text: str, level: AlertLevel, now_ms: int
     ) -> None:
-        """Raise an alert about an SRS of a connector, in a shard that is ours."""
-        about = About(account_sid=account_sid, connector_name=connector_name, srs=srs)
+        """Raise an alert about what is no call's, in a shard that is ours."""
         self._files.alert(shard, about, code, text, now_ms, level)
 
     def end_call(self, call_sid: str, reason: str, now_ms: int) -> None:
@@ -210,12 +189,12 @@ class Recorder:
         if call.early_ms is not None:
             chosen = choose_all(call.account_sid, self._urls.mended(entry.orders), choose)
             early = [(o, c) for o, c in chosen if c is not None and c.connector.early_media]
-        call = rung_call(call, is_early=bool(early))
         file = self._files.get(call.sid)
+        if self._early_ends.has_failed(call.sid) or (file and (file.call.has_media or not early)):
+            return
+        call = rung_call(file.call if file else None, call, is_early=bool(early))
         if file is None:
             file = self._files.open(shard, call)
-        elif file.call.has_media or not early:
-            return
         else:
             self._files.change(file, call)
         self._start_all(file, early, now_ms)
@@ -234,9 +213,11 @@ class Recorder:
         notices = (*entry.notices, *self._urls.notices(entry.orders))
         self._files.notices(shard, call, notices, now_ms)
         self._start_all(file, chosen, now_ms)
-        early_end = self._early_ends.pop(call.sid, None)
-        if early_end is not None:
-            self._bye_answered(early_end, now_ms)
+        match self._early_ends.take(call.sid):
+            case i.ByeAnswered() as end:
+                self._bye_answered(end, now_ms)
+            case i.CallHungUp() as end:
+                self._hung_up(end, now_ms)
 
     def _start_all(self, file: CallFile, chosen: Iterable[Chosen], now_ms: int) -> None:
         for order, choice in chosen:
@@ -306,6 +287,7 @@ class Recorder:
         if self._files.get(entry.call.sid) is not None:
             self.end_call(entry.call.sid, entry.call.end_reason or "", now_ms)
         else:
+            self._early_ends.keep(entry.call.sid, entry)
             self._files.changes.retired[entry.call.sid] = CallFile(shard, entry.call)
         self._files.notices(shard, entry.call, entry.notices, now_ms)
         if not entry.media_released:
@@ -313,10 +295,8 @@ class Recorder:
 
     def _bye_answered(self, entry: i.ByeAnswered, now_ms: int) -> None:
         file = self._files.get(entry.call_sid)
-        if file is None:
-            self._early_ends[entry.call_sid] = entry
-            if len(self._early_ends) > EARLY_ENDS_KEPT:
-                del self._early_ends[next(iter(self._early_ends))]
+        if file is None or file.call.answered_ms is None:
+            self._early_ends.keep(entry.call_sid, entry)
             return
         tags = {file.call.caller.tag, file.call.callee.tag}
         if {entry.from_tag, entry.to_tag} != tags:
@@ -328,7 +308,10 @@ class Recorder:
 
     def _hung_up(self, entry: i.CallHungUp, now_ms: int) -> None:
         file = self._files.get(entry.call_sid)
-        if file is not None and file.call.is_live:
+        if file is None or file.call.answered_ms is None:
+            # Only what was answered is hung up, which we shall hear of.
+            self._early_ends.keep(entry.call_sid, entry)
+        elif file.call.is_live:
             self.end_call(entry.call_sid, HUNG_UP, now_ms)
             self._files.changes.orphans.append(file.call)
 

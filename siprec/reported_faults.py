@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from siprec import inbox as i
 from siprec.alerts import About
+from siprec.leg_end import UNREACHABLE
 
-UNREACHABLE = 32011
 REPORTS_LOST = 20503
 
 Fault = i.CallNotEnded | i.CallbackFailed | i.DocumentFailed | i.ReportsDropped

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+NOT_IN_PROGRESS = 21220
+"""What an order for a call meets that is over, or has no media yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:

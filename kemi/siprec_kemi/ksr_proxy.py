@@ -2,6 +2,7 @@
 
 import json
 import re
+from enum import Enum
 from typing import Any
 
 import KSR
@@ -15,9 +16,8 @@ _SRTP = re.compile(r"^m=\S+ [1-9]\S* \S*RTP/SAVP", re.MULTILINE)
 # Where rtpengine's module puts what it makes of the SDP (`write_sdp_pv`). It outlives messages.
 _SDP = "$var(siprec_sdp)"
 
-# States of a dialog in Kamailio: answered, with or without the ACK; over.
-_CONFIRMED = (3, 4)
 _DELETED = 5
+
 
 # sanity: SIP version, Via, required headers, CSeq method and value, Content-Length, parse.
 SANITY_MESSAGE = 17895
@@ -163,14 +163,49 @@ def track_dialog() -> bool:
     return int(KSR.dialog.dlg_manage()) > 0
 
 
-def tracked_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> dict[str, Any] | None:
-    """Give what is known of a dialog that is tracked, as the RPC `dlg.dlg_list` tells it.
+class DialogState(Enum):
+    """How far a dialog has come."""
 
-    None when it is not known, not answered yet, or over; one that is over stays for a while.
+    EARLY = "early"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+# Not replied to, replied to provisionally, answered, answered and acknowledged, over.
+_STATES = {
+    1: DialogState.EARLY,
+    2: DialogState.EARLY,
+    3: DialogState.ANSWERED,
+    4: DialogState.ANSWERED,
+    _DELETED: DialogState.OVER,
+}
+
+
+def tracked_dialog(
+    sip_call_id: str, from_tag: str, to_tag: str
+) -> tuple[DialogState, dict[str, Any]] | None:
+    """Give what is known of a dialog that is tracked, as the RPC `dlg.list_match` tells it.
+
+    With `to_tag` "" that of any callee, and one that goes on before one that is over: an INVITE
+    that was challenged comes again with the same Call-ID and From tag. One that is over stays known
+    for a while; None when none is known.
     """
-    dialog = _result("dlg.dlg_list", sip_call_id, from_tag)
-    is_there = isinstance(dialog, dict) and dialog.get("state") in _CONFIRMED
-    return dialog if is_there and dialog["callee"]["tag"] == to_tag else None
+    listed = _result("dlg.list_match", "ci", "eq", sip_call_id)
+    found = [
+        (_STATES[each["state"]], each)
+        for each in (listed if isinstance(listed, list) else [listed])
+        if isinstance(each, dict)
+        and each.get("state") in _STATES
+        and each["caller"]["tag"] == from_tag
+        and to_tag in ("", each["callee"]["tag"])
+    ]
+    found.sort(key=lambda item: item[0] is DialogState.OVER)
+    return found[0] if found else None
+
+
+def cancel_invite(sip_call_id: str, cseq: str) -> None:
+    """Send CANCEL to whoever was sent that INVITE and has not answered; nothing when none has."""
+    _result("tm.cancel", sip_call_id, cseq)
 
 
 def forget_dialog(sip_call_id: str, from_tag: str, to_tag: str) -> None:

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from siprec.actions import EndCall
-from siprec.inbox import CallNotEnded, from_fields
+from siprec.inbox import CallHungUp, CallNotEnded, Entry, from_fields
 from siprec.keys import ShardKeys, actions_key
 from siprec.store import Client, Store, connect
 from siprec_kemi.proxy import actions as module
 from siprec_kemi.proxy.actions import Actions
+from siprec_kemi.proxy.farewell import ORDERED
 from tests.control.processes import RedisServer
 from tests.kemi.strict_ksr import StrictKsr
 
@@ -79,13 +81,15 @@ def levels(ksr: StrictKsr) -> list[object]:
     return [level for level, _ in ksr.named("log")]
 
 
-def test_call_is_ended_once(actions: Actions, store: Store, ksr: StrictKsr) -> None:
+def test_call_is_ended_once(
+    actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
+) -> None:
     store.order_action(NODE, END)
     store.order_action("another", END)
     assert actions.turn()
     assert actions.turn()
     assert requests(ksr) == [
-        ("dlg.dlg_list", ["a@b", 'f"']),
+        ("dlg.list_match", ["ci", "eq", "a@b"]),
         ("dlg.set_state", ["a@b", 'f"', "t", 5]),
     ]
     sent = [(method, hop, socket) for method, _, hop, socket, *_ in ksr.named("tm.t_uac_send")]
@@ -94,12 +98,19 @@ def test_call_is_ended_once(actions: Actions, store: Store, ksr: StrictKsr) -> N
         ("BYE", "sip:bob@192.0.2.2;transport=tcp", "tcp:192.0.2.9:5060"),
     ]
     assert levels(ksr) == ["info"]
+    (told_over,) = entries(client, prefix)
+    assert isinstance(told_over, CallHungUp)
+    assert told_over.call_sid == END.call_sid
+
+
+def entries(client: Client, prefix: str) -> list[Entry]:
+    """Give what the controllers are told."""
+    return [from_fields(fields) for _, fields in client.xrange(ShardKeys(prefix, 0x2A).inbox)]
 
 
 def told(client: Client, prefix: str) -> list[str]:
     """Give what the controllers are told of calls that were not ended."""
-    entries = client.xrange(ShardKeys(prefix, 0x2A).inbox)
-    made = [from_fields(fields) for _, fields in entries]
+    made = entries(client, prefix)
     return [entry.text for entry in made if isinstance(entry, CallNotEnded)]
 
 
@@ -115,8 +126,8 @@ def test_call_whose_byes_cannot_be_sent_is_told(
 
 @pytest.mark.parametrize(
     "result",
-    [None, {}, {**DIALOG, "state": 5}, {**DIALOG, "callee": {**DIALOG["callee"], "tag": "other"}}],
-    ids=["none", "empty", "over", "another"],
+    [None, {}, {**DIALOG, "callee": {**DIALOG["callee"], "tag": "other"}}],
+    ids=["none", "empty", "another"],
 )
 def test_call_that_is_not_known_here_is_told(
     actions: Actions,
@@ -133,6 +144,64 @@ def test_call_that_is_not_known_here_is_told(
     assert levels(ksr) == ["warn"]
     (text,) = told(client, prefix)
     assert "it is over, or older than its proxy" in text
+
+
+EARLY = {**DIALOG, "state": 2, "callee": {**DIALOG["callee"], "tag": ""}}
+
+
+def test_call_that_is_over_needs_no_bye(
+    actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
+) -> None:
+    answer_rpc(ksr, {**DIALOG, "state": 5})
+    store.order_action(NODE, END)
+    assert actions.turn()
+    assert not ksr.named("tm.t_uac_send")
+    assert [type(entry) for entry in entries(client, prefix)] == [CallHungUp]
+
+
+def test_call_that_rings_is_cancelled_until_it_is_over(
+    actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
+) -> None:
+    # An INVITE that was challenged, and came again.
+    answer_rpc(ksr, [{**EARLY, "state": 5}, EARLY])
+    store.order_action(NODE, replace(END, to_tag=""))
+    assert actions.turn()
+    assert requests(ksr)[1] == ("tm.cancel", ["a@b", "7"])
+    answer_rpc(ksr, None)
+    assert actions.turn()
+    assert actions.turn()
+    assert levels(ksr) == []
+    assert entries(client, prefix) == []
+    assert [method for method, _ in requests(ksr)].count("tm.cancel") <= 2
+
+
+def test_call_that_is_answered_all_the_same_is_hung_up(
+    actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
+) -> None:
+    answer_rpc(ksr, EARLY)
+    store.order_action(NODE, replace(END, to_tag="", is_ordered=True))
+    assert actions.turn()
+    answer_rpc(ksr, DIALOG)
+    assert actions.turn()
+    byes = ksr.named("tm.t_uac_send")
+    assert len(byes) == 2
+    assert all(ORDERED in str(bye) for bye in byes)
+    assert [type(entry) for entry in entries(client, prefix)] == [CallHungUp]
+
+
+def test_call_that_rings_on_is_told(
+    actions: Actions,
+    store: Store,
+    ksr: StrictKsr,
+    client: Client,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CANCEL_S", 0.0)
+    answer_rpc(ksr, EARLY)
+    store.order_action(NODE, replace(END, to_tag=""))
+    assert actions.turn()
+    assert told(client, prefix) == ["the call could not be ended (it rings on): lost"]
 
 
 def test_action_that_is_too_old_is_passed_over(

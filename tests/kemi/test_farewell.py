@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from siprec_kemi.proxy.farewell import Farewell, farewells
+from siprec_kemi.proxy.farewell import LOST, Farewell, farewells
 
 
 def leg(tag: str, contact: str, *, cseq: str = "1", routes: str = "") -> dict[str, Any]:
@@ -31,13 +31,13 @@ CALLEE = leg("t", "sip:bob@192.0.2.2", cseq="0")
 
 
 def to_caller(contact: str, routes: str = "") -> Farewell:
-    first, _ = farewells(dialog(leg("f", contact, routes=routes), CALLEE))
+    first, _ = farewells(dialog(leg("f", contact, routes=routes), CALLEE), LOST)
     return first
 
 
 def test_each_party_gets_the_bye_that_the_other_would_send() -> None:
     caller = leg("f", "sip:alice@192.0.2.1:5062;transport=tcp", cseq="7")
-    first, second = farewells(dialog(caller, CALLEE))
+    first, second = farewells(dialog(caller, CALLEE), LOST)
     assert first == Farewell(
         uri="sip:alice@192.0.2.1:5062;transport=tcp",
         next_hop="sip:alice@192.0.2.1:5062;transport=tcp",
@@ -93,4 +93,4 @@ def test_dialog_that_is_not_whole_is_refused(missing: str) -> None:
     whole = dialog(CALLEE, CALLEE)
     del whole[missing]
     with pytest.raises(KeyError):
-        list(farewells(whole))
+        list(farewells(whole, LOST))

@@ -7,13 +7,14 @@ import pytest
 from siprec import events as e
 from siprec import inbox as i
 from siprec import plans
-from siprec import recorder as r
-from siprec.alerts import AlertLevel
+from siprec.alerts import About, AlertLevel
 from siprec.changes import Changes
 from siprec.leg_dialog import UPDATE_GAP_MS
 from siprec.live_orders import NO_SUCH_STREAM
 from siprec.model import Party, Picture, Side, StreamOrder, StreamState, Track
+from siprec.reported_faults import REPORTS_LOST
 from siprec.sids import make_stream_sid
+from siprec.verdict import NOT_IN_PROGRESS
 from siprec.web_request import WebRequest
 from tests.siprec.recorders import (
     LIMITS,
@@ -145,10 +146,10 @@ def test_nameless_streams_are_never_duplicates() -> None:
 
 def test_start_on_a_call_that_is_not_in_progress_is_refused() -> None:
     recorder = make_recorder()
-    assert start(recorder, make_call(), StreamOrder()).code == r.NOT_IN_PROGRESS
+    assert start(recorder, make_call(), StreamOrder()).code == NOT_IN_PROGRESS
     call = answer(recorder, StreamOrder())
     bye(recorder, call)
-    assert start(recorder, call, StreamOrder()).code == r.NOT_IN_PROGRESS
+    assert start(recorder, call, StreamOrder()).code == NOT_IN_PROGRESS
 
 
 # Stopping
@@ -248,7 +249,7 @@ def test_reports_dropped_is_an_alert() -> None:
     entry = i.ReportsDropped(node="edge1", count=7, at_ms=1)
     recorder.apply(SHARD, entry, choose_default, NOW_MS)
     ((_, alert),) = recorder.take_changes().alerts
-    assert alert.code == r.REPORTS_LOST
+    assert alert.code == REPORTS_LOST
     assert "edge1 dropped 7 reports" in alert.text
     assert alert.call_sid is None
 
@@ -328,7 +329,8 @@ def test_noted_request_is_saved_for_a_leg_that_is_here() -> None:
 def test_told_alert_is_about_a_connector_and_no_call() -> None:
     recorder = make_recorder()
     level = AlertLevel.WARNING
-    recorder.tell(SHARD, ACCOUNT_SID, "Default", "sip:srs", 7, "it expires", level, NOW_MS)
+    about = About(account_sid=ACCOUNT_SID, connector_name="Default", srs="sip:srs")
+    recorder.tell(SHARD, about, 7, "it expires", level, NOW_MS)
     ((shard, alert),) = recorder.take_changes().alerts
     assert (shard, alert.account_sid, alert.connector_name) == (SHARD, ACCOUNT_SID, "Default")
     assert (alert.code, alert.text, alert.level) == (7, "it expires", AlertLevel.WARNING)

@@ -50,14 +50,27 @@ def test_early_media_is_recorded_where_the_connector_says_so() -> None:
     assert call.media_tag(Side.CALLEE) == f"callee-{call.sid}"
 
 
-def test_early_media_of_other_connectors_is_left_alone() -> None:
-    recorder = make_recorder()
+def test_early_media_of_other_connectors_only_rings() -> None:
     call = replace(make_call(), answered_ms=None, early_ms=EARLY_MS)
     unknown = StreamOrder(connector_name="Nobody")
     for choose, order in [(choose_default, MAIN), (EARLY, unknown)]:
+        recorder = make_recorder()
         recorder.apply(SHARD, i.CallRinging(call=call, orders=(order,)), choose, EARLY_MS)
-    assert recorder.take_changes() == Changes()
-    assert recorder.live_calls() == []
+        (file,) = recorder.live_calls()
+        assert (file.call.ringing_ms, file.call.early_ms) == (EARLY_MS, None)
+        assert file.streams == {}
+
+
+def test_early_media_of_a_call_that_rang_before_is_recorded() -> None:
+    recorder = make_recorder()
+    rang_ms = EARLY_MS - 1_000
+    call = replace(make_call(), answered_ms=None, ringing_ms=rang_ms)
+    recorder.apply(SHARD, i.CallRinging(call=call), EARLY, rang_ms)
+    early = replace(call, ringing_ms=EARLY_MS, early_ms=EARLY_MS, callee=Party(tag="c"))
+    recorder.apply(SHARD, i.CallRinging(call=early, orders=(MAIN,)), EARLY, EARLY_MS)
+    (file,) = recorder.live_calls()
+    assert file.call == replace(early, ringing_ms=rang_ms)
+    assert stream_of(recorder, call).state is StreamState.FORKING
 
 
 def test_early_media_that_is_reported_twice_counts_once() -> None:

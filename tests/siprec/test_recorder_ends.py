@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from siprec import early_ends
 from siprec import events as e
 from siprec import inbox as i
-from siprec import recorder as r
 from siprec.changes import Changes
 from siprec.model import StreamOrder, StreamState
 from siprec.sids import make_stream_sid
@@ -81,7 +81,7 @@ def test_early_ends_are_kept_up_to_a_bound() -> None:
     recorder = make_recorder()
     first = make_call()
     bye(recorder, first)
-    for _ in range(r.EARLY_ENDS_KEPT):
+    for _ in range(early_ends.KEPT):
         bye(recorder, make_call())
     answer(recorder, call=first)
     assert len(recorder.live_calls()) == 1

@@ -15,6 +15,7 @@ from siprec.model import Call, Stream, StreamOrder, StreamState
 from siprec.plans import NOT_SECURE
 from siprec.recorder import Recorder
 from siprec.sids import make_stream_sid
+from siprec.verdict import NOT_IN_PROGRESS
 from tests.siprec.recorders import (
     CONNECTOR,
     SHARD,
@@ -147,7 +148,7 @@ def test_required_call_that_was_ended_starts_no_further_stream() -> None:
     changes = recorder.take_changes()
     assert set(changes.retired[call.sid].streams) == {make_stream_sid(call.sid, 1)}
     assert not changes.commands
-    assert start(recorder, call, StreamOrder()).code == r.NOT_IN_PROGRESS
+    assert start(recorder, call, StreamOrder()).code == NOT_IN_PROGRESS
 
 
 def test_required_call_is_ended_with_all_its_streams_when_one_fails_for_good() -> None:

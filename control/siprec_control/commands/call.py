@@ -1,4 +1,4 @@
-"""`siprec call`: the calls that are or were recorded."""
+"""`siprec call`: the calls that go, or went, through the proxy."""
 
 import argparse
 
@@ -8,14 +8,17 @@ from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
 from siprec_control.commands.stream import STREAM_TITLES, plain_stream, stream_row
 from siprec_control.errors import Refused
+from siprec_control.hang_up import NotOurs, hang_up
 
 
 def add(nouns: Nouns, common: argparse.ArgumentParser) -> None:
-    """Declare `siprec call list|show`."""
-    noun = Noun(nouns, common, "call", "look at calls")
+    """Declare `siprec call list|show|hangup`."""
+    noun = Noun(nouns, common, "call", "look at calls, and end them")
     verb = noun.verb("list", list_calls, "list the live calls, newest first")
     verb.add_argument("--all", action="store_true", help="also those that have ended")
     verb = noun.verb("show", show_call, "show a call and its streams")
+    verb.add_argument("call", metavar="CALL", help="CA…")
+    verb = noun.verb("hangup", hang_up_call, "end a call: by BYE, by CANCEL while it rings")
     verb.add_argument("call", metavar="CALL", help="CA…")
 
 
@@ -53,6 +56,26 @@ def show_call(arguments: argparse.Namespace) -> int:
         output.print_json({**to_plain(call), "streams": [plain_stream(s) for s in streams]})
     else:
         _print_call(call, streams)
+    return 0
+
+
+def hang_up_call(arguments: argparse.Namespace) -> int:
+    """Let the proxy of a call end it."""
+    with open_store(arguments) as (store, _):
+        call = store.call(arguments.call)
+        if call is None:
+            raise Refused(f"CALL: no call {arguments.call}")
+        if not call.is_live:
+            raise Refused(f"CALL: {call.sid} is {_standing(call)}")
+        store.documents.remove(call.account_sid, call.sid)
+        try:
+            hang_up(store, call, "ended from the command line")
+        except NotOurs as error:
+            raise Refused(f"CALL: {error}") from error
+    if arguments.json:
+        output.print_json(call)
+    else:
+        print(f"{call.sid} is being {'cancelled' if call.answered_ms is None else 'hung up'}")
     return 0
 
 

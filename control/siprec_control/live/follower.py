@@ -14,14 +14,13 @@ from siprec.live_documents import MAX_REDIRECTS, LiveDocument, live_program
 from siprec.model import Call
 from siprec.store import Store
 from siprec.twiml_run import Step, Verb
-from siprec.verdict import Verdict
-from siprec_control.hang_up import hang_up
+from siprec.verdict import NOT_IN_PROGRESS, Verdict
+from siprec_control.hang_up import NotOurs, hang_up
 from siprec_documents.library import Library, Wanted
 from siprec_web.overrides import url_fault
 
 BAD_DOCUMENT = 12200
 NO_SUCH_STREAM = 31952
-NOT_IN_PROGRESS = 21220
 VERDICT_S = 10
 
 
@@ -60,7 +59,7 @@ class Follower:
             self._end(claim, document)
             return None
         if step.do is Verb.HANGUP:
-            hang_up(self._store, call, "ended by the document it follows")
+            self._hang_up(document, call, step)
             self._end(claim, document)
             return None
         if step.do is Verb.REDIRECT:
@@ -73,6 +72,13 @@ class Follower:
             self._end(claim, document)
             return None
         return after if self._documents.save(claim, after) else None
+
+    def _hang_up(self, document: LiveDocument, call: Call, step: Step) -> None:
+        try:
+            hang_up(self._store, call, "ended by the document it follows")
+        except NotOurs as error:
+            text = f"line {step.line}: <Hangup>: {error}"
+            self._documents.fail(document, NOT_IN_PROGRESS, text)
 
     def _order(self, document: LiveDocument, step: Step) -> bool:
         """Start or stop a stream; False: the call is over."""

@@ -9,7 +9,6 @@ from fastapi.responses import JSONResponse
 from siprec.accounts import Scope
 from siprec.call_parameters import API_VERSION, DIRECTION, call_status, called_of, caller_of
 from siprec.model import Call
-from siprec_control.hang_up import hang_up
 from siprec_control.rest import openapi, paging, updates
 from siprec_control.rest.desk import VERSION, Desk
 from siprec_control.rest.errors import (
@@ -53,8 +52,7 @@ def listed(request: Request, account_sid: str) -> JSONResponse:
     if status and status not in STATUSES:
         raise bad_value("Status", f"{status[:40]!r} is none of {', '.join(STATUSES)}")
     spans = _spans(query)
-    is_live = status == "in-progress"
-    calls = desk.store.calls() if is_live else desk.store.lists.newest()
+    calls = desk.store.calls() if status in _LIVE else desk.store.lists.newest()
     own = (
         call for call in calls if call.account_sid == desk.account_sid and _fits(call, query, spans)
     )
@@ -96,13 +94,13 @@ def fetch(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
     f"{PATH}/{{call_sid}}.json",
     **openapi.told(
         "updateCall",
-        "Change a live call by a document, or hang it up",
+        "Change a live call by a document, hang it up, or cancel it while it rings",
         openapi.CALL,
         form=openapi.UPDATE_CALL,
     ),
 )
 def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
-    """Let a live call follow `Twiml` or `Url`, or hang it up with `Status=completed`."""
+    """Let a live call follow `Twiml` or `Url`, or end it with `Status=completed`."""
     desk = Desk(request, account_sid, Scope.CONTROL)
     call = desk.call(call_sid)
     fields = desk.form("Status", *updates.FIELDS)
@@ -118,22 +116,17 @@ def update(request: Request, account_sid: str, call_sid: str) -> JSONResponse:
         return JSONResponse(shown(desk, call))
     if not call.is_live:
         raise ApiError(400, NOT_IN_PROGRESS, f"Call {call.sid} is not in progress")
-    if status == "canceled":
+    if status == "canceled" and call.answered_ms is not None:
         why = f"Call {call.sid} was answered; Status=completed ends it"
         raise ApiError(400, NOT_IN_PROGRESS, why)
-    if status == "completed":
+    if document is None:
         desk.store.documents.remove(call.account_sid, call.sid)
-        _hang_up(desk, call)
-    if document is not None:
+        updates.end(desk, call)
+    elif call.has_media:
         updates.follow(desk, call, document)
+    else:
+        raise ApiError(400, NOT_IN_PROGRESS, f"Call {call.sid} rings, and follows none yet")
     return JSONResponse(shown(desk, desk.call(call_sid)))
-
-
-def _hang_up(desk: Desk, call: Call) -> None:
-    if call.is_plugged_in:
-        why = f"Call {call.sid} is carried by a proxy that only reports; it cannot be ended here"
-        raise ApiError(400, NOT_IN_PROGRESS, why)
-    hang_up(desk.store, call, f"ended by {desk.login.by}")
 
 
 def shown(desk: Desk, call: Call) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from siprec.verdict import NOT_IN_PROGRESS as NOT_IN_PROGRESS
+
 MORE_INFO = "https://www.twilio.com/docs/errors/"
 
 BAD_VALUE = 20001
@@ -13,7 +15,6 @@ TOO_LARGE = 20413
 INTERNAL = 20500
 UNAVAILABLE = 20503
 NOT_ALLOWED = 20403
-NOT_IN_PROGRESS = 21220
 NO_ORIGINATION = 21201
 
 

@@ -12,9 +12,9 @@ from siprec.document_store import PER_ACCOUNT
 from siprec.live_documents import LiveDocument, at_once, live_program
 from siprec.model import Call, CallbackMethod
 from siprec.twiml import Program, Source, Step, TwimlError, Verb, compile_document
-from siprec_control.hang_up import hang_up
+from siprec_control.hang_up import NotOurs, hang_up
 from siprec_control.rest.desk import Desk
-from siprec_control.rest.errors import TOO_MANY, ApiError, bad_value
+from siprec_control.rest.errors import NOT_IN_PROGRESS, TOO_MANY, ApiError, bad_value
 from siprec_control.rest.siprecs import find, start_on
 from siprec_web.errors import UrlError
 from siprec_web.overrides import parse_url
@@ -67,7 +67,19 @@ def _follow(desk: Desk, call: Call, step: Step) -> None:
     elif step.do is Verb.STOP:
         desk.store.order_stop(find(desk, call, step.name).sid)
     else:
+        end(desk, call)
+
+
+def end(desk: Desk, call: Call) -> None:
+    """End a call: by BYE, by CANCEL while it rings.
+
+    Raises:
+        ApiError: it is not ours to end.
+    """
+    try:
         hang_up(desk.store, call, f"ended by {desk.login.by}")
+    except NotOurs as error:
+        raise ApiError(400, NOT_IN_PROGRESS, str(error)) from error
 
 
 def _program(text: str) -> Program:

@@ -20,7 +20,14 @@ from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull, FetchRequest
 from siprec_kemi.proxy.identity import asserted_party, first_party, party_in
-from siprec_kemi.proxy.invitation import Invitation, claim_early_report, claim_report, keep, kept
+from siprec_kemi.proxy.invitation import (
+    Invitation,
+    claim_early_report,
+    claim_report,
+    claim_ringing_report,
+    keep,
+    kept,
+)
 from siprec_kemi.proxy.kinship import kinship_of_invite
 from siprec_kemi.proxy.media import Media
 from siprec_kemi.proxy.negotiation import Answer
@@ -40,6 +47,8 @@ NO_RECORDER = 32011
 BAD_DOCUMENT = 12200
 RETRY_AFTER_S = 30
 TRYING = 100
+RINGING = 180
+CANCELLED = "cancelled"
 
 MAX_FETCHES = 10
 # Two URLs may take 15 s each; tm gives the call up soon after.
@@ -105,7 +114,6 @@ class Calls:
                 invitation,
                 program=document.program,
                 position=0,
-                tracked=invitation.tracked or document.may_end_calls,
                 records_early=invitation.records_early or document.records_early,
             )
         )
@@ -143,7 +151,7 @@ class Calls:
     def fetched(self) -> None:
         """Go on after a fetch, unless the caller gave up."""
         invitation = kept()
-        if invitation is not None and not ksr.is_cancelled():
+        if invitation is not None and not self._is_cancelled(invitation):
             self._after_fetch(invitation, self._fetches.found or Found(notices=(NO_FETCH,)))
 
     def _after_fetch(self, invitation: Invitation, found: Found) -> None:
@@ -166,17 +174,26 @@ class Calls:
     def resume(self) -> None:
         """Go on after a `<Pause>`, unless the caller gave up."""
         invitation = kept()
-        if invitation is None or ksr.is_cancelled():
-            return
-        self._wait(invitation, invitation.wait_s)
+        if invitation is not None and not self._is_cancelled(invitation):
+            self._wait(invitation, invitation.wait_s)
+
+    def _is_cancelled(self, invitation: Invitation) -> bool:
+        """End a call that was cancelled while it waited, by its caller or for a program."""
+        if ksr.is_cancelled():
+            self._give_up(invitation, CANCELLED)
+            # The caller's own CANCEL has been answered by tm, and the INVITE with it.
+            ksr.reply(487, "Request Terminated")
+            return True
+        return False
 
     def replied(self) -> None:
         """Look at a reply to the INVITE before it goes to the caller."""
         status = ksr.number("$rs")
         session_id = self._session_ids.in_reply() if status > TRYING else ""
-        # Most replies ring: they need not know the call.
         has_sdp = ksr_proxy.has_sdp()
-        invitation = kept() if has_sdp or 200 <= status < 300 else None
+        rings = RINGING <= status < RINGING + 10 and claim_ringing_report()
+        # Most replies repeat that it rings: they need not know the call.
+        invitation = kept() if has_sdp or rings or 200 <= status < 300 else None
         if invitation is None:
             return
         if has_sdp:
@@ -194,8 +211,10 @@ class Calls:
                 is_answer=invitation.offered,
                 record=record,
             )
-        if has_sdp and status < 200 and invitation.records_early and claim_early_report():
-            self._reports.ringing(invitation, callee_tag=ksr.text("$tt"))
+        is_early = has_sdp and status < 200 and invitation.records_early and invitation.media
+        is_early = is_early and claim_early_report()
+        if rings or is_early:
+            self._reports.ringing(invitation, callee_tag=ksr.text("$tt"), is_early=is_early)
         if 200 <= status < 300 and claim_report():
             self._answered(invitation, session_id)
 
@@ -222,7 +241,7 @@ class Calls:
             return
         status = ksr.failure_status()
         if ksr.is_cancelled():
-            self._give_up(invitation, "cancelled")
+            self._give_up(invitation, CANCELLED)
         elif invitation.is_fetching:
             # Nobody fetched it in time.
             self._after_fetch(invitation, Found(notices=(NO_FETCH,)))
@@ -335,7 +354,7 @@ class Calls:
 
     def _anchor(self, invitation: Invitation) -> Invitation:
         """Offer the media to rtpengine, on the first dial only, and stay on the path."""
-        if invitation.tracked and not ksr_proxy.track_dialog():
+        if not ksr_proxy.track_dialog():
             ksr.log("warning", f"{invitation.call.sid} cannot be ended by us, should it have to")
         offered = ksr_proxy.has_sdp()
         call = replace(invitation.call, is_srtp=offered and ksr_proxy.has_srtp())

@@ -12,7 +12,8 @@ from typing import Any
 
 # RFC 3261 §12.2.2: a gap in CSeq is no error; a number that was used before is.
 CSEQ_GAP = 100
-REASON = 'SIP;cause=503;text="Recording lost"'
+LOST = 'SIP;cause=503;text="Recording lost"'
+ORDERED = 'Q.850;cause=16;text="Normal call clearing"'
 
 # What set_contact_alias noted: address, port and protocol that a message really came from.
 _ALIAS = re.compile(r";alias=([^~;]+)~(\d+)~(\d)")
@@ -30,33 +31,33 @@ class Farewell:
     headers: str
 
 
-def farewells(dialog: Mapping[str, Any]) -> Iterator[Farewell]:
-    """Write the BYEs of a dialog, given as the RPC `dlg.dlg_list` has it.
+def farewells(dialog: Mapping[str, Any], reason: str) -> Iterator[Farewell]:
+    """Write the BYEs of a dialog, given as the RPC `dlg.list_match` has it.
+
+    `reason` is what their Reason says (RFC 3326).
 
     Raises:
         KeyError, ValueError: the dialog is not whole.
     """
     caller, callee = dialog["caller"], dialog["callee"]
-    yield _bye(dialog["call-id"], caller, dialog["from_uri"], callee, dialog["to_uri"])
-    yield _bye(dialog["call-id"], callee, dialog["to_uri"], caller, dialog["from_uri"])
-
-
-def _bye(
-    call_id: str, to: Mapping[str, Any], to_uri: str, sender: Mapping[str, Any], from_uri: str
-) -> Farewell:
-    uri, next_hop = _way(to["contact"], to["route_set"])
-    lines = [
-        f"From: <{from_uri}>;tag={sender['tag']}",
-        f"To: <{to_uri}>;tag={to['tag']}",
-        f"Call-ID: {call_id}",
-        f"CSeq: {int(sender['cseq']) + CSEQ_GAP} BYE",
-        "Max-Forwards: 70",
-        f"Reason: {REASON}",
-    ]
-    if to["route_set"]:
-        lines.append(f"Route: {to['route_set']}")
-    headers = "".join(f"{line}\r\n" for line in lines)
-    return Farewell(uri=uri, next_hop=next_hop, socket=to["socket"], headers=headers)
+    from_uri, to_uri = dialog["from_uri"], dialog["to_uri"]
+    for to, to_party, sender, party in (
+        (caller, from_uri, callee, to_uri),
+        (callee, to_uri, caller, from_uri),
+    ):
+        uri, next_hop = _way(to["contact"], to["route_set"])
+        lines = [
+            f"From: <{party}>;tag={sender['tag']}",
+            f"To: <{to_party}>;tag={to['tag']}",
+            f"Call-ID: {dialog['call-id']}",
+            f"CSeq: {int(sender['cseq']) + CSEQ_GAP} BYE",
+            "Max-Forwards: 70",
+            f"Reason: {reason}",
+        ]
+        if to["route_set"]:
+            lines.append(f"Route: {to['route_set']}")
+        headers = "".join(f"{line}\r\n" for line in lines)
+        yield Farewell(uri=uri, next_hop=next_hop, socket=to["socket"], headers=headers)
 
 
 def _way(contact: str, route_set: str) -> tuple[str, str]:

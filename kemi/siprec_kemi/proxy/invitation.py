@@ -13,6 +13,7 @@ from siprec_kemi import ksr
 
 _INVITATION = "$avp(siprec)"
 _REPORTED = "$avp(siprec_reported)"
+_RINGING_REPORTED = "$avp(siprec_ringing_reported)"
 _EARLY_REPORTED = "$avp(siprec_early_reported)"
 
 
@@ -20,12 +21,12 @@ _EARLY_REPORTED = "$avp(siprec_early_reported)"
 class Invitation:
     """`program` is None when nothing of the document is left; `instance` is rtpengine's.
 
-    `wait_s` is what is left of a `<Pause>`. `tracked` is for a call that we may have to end.
-    `dialled` tells that a target was dialled before: we are on the path, with media or without.
-    `records_early` tells that early media may be recorded. `offered` tells that the INVITE has an
-    offer, so that what has SDP in reply is the answer. `sources` are where the number's document
-    may be fetched, and `own` is the one that it has itself; `url` is where the one that is
-    followed came from, `fetches` how often one was fetched. `is_fetching`: it waits for one.
+    `wait_s` is what is left of a `<Pause>`. `dialled` tells that a target was dialled before: we
+    are on the path, with media or without. `records_early` tells that early media may be recorded.
+    `offered` tells that the INVITE has an offer, so that what has SDP in reply is the answer.
+    `sources` are where the number's document may be fetched, and `own` is the one that it has
+    itself; `url` is where the one that is followed came from, `fetches` how often one was fetched.
+    `is_fetching`: it waits for one.
     """
 
     call: Call
@@ -36,7 +37,6 @@ class Invitation:
     notices: tuple[Notice, ...] = ()
     media: bool = False
     wait_s: int = 0
-    tracked: bool = False
     records_early: bool = False
     dialled: bool = False
     offered: bool = False
@@ -61,6 +61,11 @@ def kept() -> Invitation | None:
 def claim_report() -> bool:
     """Tell once per transaction that the outcome is to be reported; 2xx are repeated."""
     return _claim(_REPORTED)
+
+
+def claim_ringing_report() -> bool:
+    """Tell once per transaction that it is to be reported that the call rings."""
+    return _claim(_RINGING_REPORTED)
 
 
 def claim_early_report() -> bool:

@@ -37,12 +37,13 @@ class Reports:
         self._direct = ShardStore(client, prefix, "proxy")
         self._breaker = breaker
 
-    def ringing(self, invitation: Invitation, *, callee_tag: str) -> None:
-        """Report that a call has early media, which may be recorded."""
-        call = invitation.call
-        early = replace(call, callee=replace(call.callee, tag=callee_tag), early_ms=now_ms())
-        if invitation.media:
-            self._report(call.sid, CallRinging(call=early, orders=invitation.orders))
+    def ringing(self, invitation: Invitation, *, callee_tag: str, is_early: bool) -> None:
+        """Report that a call rings; `is_early`: it has early media, which may be recorded."""
+        call, now = invitation.call, now_ms()
+        callee = replace(call.callee, tag=callee_tag)
+        rings = replace(call, callee=callee, ringing_ms=now, early_ms=now if is_early else None)
+        orders = invitation.orders if is_early else ()
+        self._report(call.sid, CallRinging(call=rings, orders=orders))
 
     def answered(
         self,

@@ -40,6 +40,6 @@ class Audit:
             if file is None:
                 continue
             heapq.heappush(self._due, (now + EVERY_S, sid))
-            if file.call.rtpengine and file.call.is_live:
+            if file.call.rtpengine and file.call.has_media and file.call.is_live:
                 asked += 1
                 self._forks.audit(file.call, file.streams.values())

@@ -1,6 +1,6 @@
 """What health checks of recorders ask, and what people are told of them."""
 
-from siprec.alerts import AlertLevel
+from siprec.alerts import About, AlertLevel
 from siprec.connector import Connector
 from siprec.health import SrsHealth, key_in
 from siprec.recorder import Recorder
@@ -55,9 +55,7 @@ class Checks:
     def _tell(self, connector: Connector, srs_uri: str, code: int, text: str) -> None:
         self._recorder.tell(
             shard_of_call_id(key_in(connector, srs_uri)),
-            connector.account_sid,
-            connector.name,
-            srs_uri,
+            About(account_sid=connector.account_sid, connector_name=connector.name, srs=srs_uri),
             code,
             text,
             AlertLevel.WARNING,

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from siprec.actions import EndCall
+from siprec.actions import end_of
 from siprec.model import Call
 from siprec.store import Store, StoreUnavailable
 from siprec_kemi import ksr
@@ -24,14 +24,7 @@ class Endings:
         self._waiting.extend(calls)
         while self._waiting:
             call, reason = self._waiting[0]
-            action = EndCall(
-                call_sid=call.sid,
-                account_sid=call.account_sid,
-                sip_call_id=call.sip_call_id,
-                from_tag=call.caller.tag,
-                to_tag=call.callee.tag,
-                reason=reason,
-            )
+            action = end_of(call, reason, is_ordered=False)
             try:
                 self._store.order_action(call.node, action)
             except StoreUnavailable as error:

@@ -32,10 +32,10 @@ class Kin:
         """Give the entry with the group of the call that its call goes on with, if there is one."""
         call = entry.call
         file = self._recorder.call_file(call.sid)
-        if file is not None:
+        if file is not None and file.call.has_media:
             # Its early media is recorded, and its recorder has been told of a group.
             return replace(entry, call=replace(call, group=file.call.group))
-        if call.kinship is None and not call.session_id:
+        if not call.has_media or (call.kinship is None and not call.session_id):
             return entry
         try:
             found = self._find(call)
