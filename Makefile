@@ -21,7 +21,7 @@ demo: setup  ## record one call between two endpoints that speak, and show what 
 test: setup  ## run all tests
 	@# They start some thousand processes of ours, which need not compile themselves each time.
 	@$(BIN)/python -m compileall -q $(CODE)
-	$(PYTEST) -n 2 --dist loadfile -m "not alone" --ignore=tests/siprec
+	$(PYTEST) -n 3 --dist loadfile -m "not alone" --ignore=tests/siprec
 	$(PYTEST) -n 2 tests/siprec --cov=siprec --cov-branch --cov-fail-under=100
 	$(PYTEST) -n 0 -m alone
 

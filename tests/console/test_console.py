@@ -95,6 +95,7 @@ def test_key_that_may_only_look_sees_no_buttons(api: Api, page: Page) -> None:
 
 def test_signing_out_ends_the_session(api: Api, page: Page) -> None:
     sign_in(page, api.sid, api.token)
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     cookies = {each["name"]: each for each in page.context.cookies()}
     cookie = cookies["siprec"]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
