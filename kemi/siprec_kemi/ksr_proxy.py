@@ -190,7 +190,7 @@ def tracked_dialog(
     that was challenged comes again with the same Call-ID and From tag. One that is over stays known
     for a while; None when none is known.
     """
-    listed = _result("dlg.list_match", "ci", "eq", sip_call_id)
+    listed = _result("dlg.list_match", "callid", "eq", sip_call_id)
     found = [
         (_STATES[each["state"]], each)
         for each in (listed if isinstance(listed, list) else [listed])
@@ -203,8 +203,8 @@ def tracked_dialog(
     return found[0] if found else None
 
 
-def cancel_invite(sip_call_id: str, cseq: str) -> None:
-    """Send CANCEL to whoever was sent that INVITE and has not answered; nothing when none has."""
+def cancel_branches(sip_call_id: str, cseq: str) -> None:
+    """Send CANCEL to whoever was sent that INVITE and has not answered; there may be nobody."""
     _result("tm.cancel", sip_call_id, cseq)
 
 

@@ -89,7 +89,7 @@ def test_call_is_ended_once(
     assert actions.turn()
     assert actions.turn()
     assert requests(ksr) == [
-        ("dlg.list_match", ["ci", "eq", "a@b"]),
+        ("dlg.list_match", ["callid", "eq", "a@b"]),
         ("dlg.set_state", ["a@b", 'f"', "t", 5]),
     ]
     sent = [(method, hop, socket) for method, _, hop, socket, *_ in ksr.named("tm.t_uac_send")]

@@ -40,6 +40,7 @@ ENTRIES: dict[str, i.Entry] = {
     "call-referred": i.CallReferred(call_sid=CALL_SID, target="sip:c@h", referred_by="sip:a@h"),
     "call-changed": i.CallChanged(call_sid=CALL_SID, at_ms=5),
     "bye-answered": i.ByeAnswered(call_sid=CALL_SID, from_tag="a", to_tag="b", status=200, at_ms=5),
+    "call-hung-up": i.CallHungUp(call_sid=CALL_SID, at_ms=5),
     "start-ordered": i.StartOrdered(request_id="r", call_sid=CALL_SID, order=StreamOrder()),
     "stop-ordered": i.StopOrdered(request_id="r", stream_sid=STREAM_SID),
     "pause-ordered": i.PauseOrdered(

@@ -13,6 +13,7 @@ from siprec.store import Client, StoreUnavailable, connect, redis_errors
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import monotonic_s, now_ms
 from siprec_kemi.ksr_proxy import DialogState
+from siprec_kemi.proxy.cancelled import cancel
 from siprec_kemi.proxy.farewell import LOST, ORDERED, Farewell, farewells
 
 BLOCK_MS = 1_000
@@ -100,7 +101,7 @@ class Actions:
             return True
         state, dialog = tracked
         if state is DialogState.EARLY:
-            ksr_proxy.cancel_invite(action.sip_call_id, dialog["caller"]["cseq"])
+            cancel(action.sip_call_id, action.from_tag, dialog["caller"]["cseq"])
             return False
         if state is DialogState.ANSWERED:
             reason = ORDERED if action.is_ordered else LOST

@@ -16,6 +16,7 @@ from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy import negotiation
 from siprec_kemi.proxy.awareness import Awareness
+from siprec_kemi.proxy.cancelled import is_cancelled
 from siprec_kemi.proxy.dialogs import CHALLENGES
 from siprec_kemi.proxy.documents import Document, Documents, DocumentUnknown
 from siprec_kemi.proxy.fetches import ON_FETCHED, Fetches, FetchesFull, FetchRequest
@@ -179,7 +180,7 @@ class Calls:
 
     def _is_cancelled(self, invitation: Invitation) -> bool:
         """End a call that was cancelled while it waited, by its caller or for a program."""
-        if ksr.is_cancelled():
+        if is_cancelled():
             self._give_up(invitation, CANCELLED)
             # The caller's own CANCEL has been answered by tm, and the INVITE with it.
             ksr.reply(487, "Request Terminated")
@@ -240,7 +241,7 @@ class Calls:
         if invitation is None:
             return
         status = ksr.failure_status()
-        if ksr.is_cancelled():
+        if is_cancelled():
             self._give_up(invitation, CANCELLED)
         elif invitation.is_fetching:
             # Nobody fetched it in time.

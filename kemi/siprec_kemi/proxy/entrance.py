@@ -2,6 +2,7 @@
 
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.proxy.calls import Calls
+from siprec_kemi.proxy.cancelled import is_cancelled_by_program
 from siprec_kemi.proxy.dialogs import Dialogs
 from siprec_kemi.proxy.inside import Inside
 from siprec_kemi.proxy.policy import Policy
@@ -37,10 +38,13 @@ class Entrance:
         ksr_proxy.force_rport()
         method = ksr.text("$rm")
         if method == "CANCEL":
-            if ksr.is_known_transaction():
-                ksr.relay()
-            else:
+            if not ksr.is_known_transaction():
                 ksr.reply_stateless(481, "Call/Transaction Does Not Exist")
+            elif is_cancelled_by_program():
+                # With nobody left to cancel tm would answer the INVITE past our handlers.
+                ksr.reply_stateless(200, "Canceling")
+            else:
+                ksr.relay()
             return
         if ksr.is_repeat_absorbed():
             return
