@@ -47,16 +47,16 @@ class Changing:
         so_far = max(track.seconds_so_far for track in session.tracks)
         self._studio.hear(self.stream, so_far + 2 * TALK_S)
 
-    def over(self, callee: str = "Bob") -> Session:
+    def over(self, callee: str = "Bob", *, stragglers: int = 0) -> Session:
         """Hang up; both ends must have gone by the case, and there was one recording, no alert.
 
-        `callee` is who the callee was in the end.
+        `callee` is who the callee was in the end; `stragglers` as in `Studio.session`.
         """
         self.call.hang_up()
         self.callee.done()
         assert [s.sid for s in self.call.streams()] == [self.stream.sid]
         assert self.call.alerts() == []
-        session = self._studio.session(self.stream)
+        session = self._studio.session(self.stream, stragglers=stragglers)
         assert session.labels == ["1", "2"]
         assert [track.name for track in session.tracks] == ["Ann", callee]
         return session
@@ -95,7 +95,9 @@ def test_codec_change_leaves_the_recorder_its_own(studio: Studio) -> None:
     case.recorded()
     case.tell(case.call.caller, "PCMA now")
     case.talk_on()
-    for track, sent in zip(case.over().tracks, (CALLER_SOUND, CALLEE_SOUND), strict=True):
+    # What rtpengine is transcoding when it is told to stop may still leave it.
+    tracks = case.over(stragglers=2).tracks
+    for track, sent in zip(tracks, (CALLER_SOUND, CALLEE_SOUND), strict=True):
         assert track.codec == "PCMU"
         # Until the answer is given again to rtpengine, some milliseconds, it forks the new codec.
         assert track.payload_types[PCMU] >= 50
