@@ -11,7 +11,7 @@ from siprec.store import Store
 from siprec_control import output
 from siprec_control.commands.nouns import Noun, Nouns, open_store
 from siprec_control.errors import Refused
-from siprec_control.rest.made import new_account
+from siprec_control.rest.made import delete_fault, new_account
 from siprec_web.errors import UrlError
 from siprec_web.overrides import parse_url
 from siprec_web.urls import shown
@@ -88,10 +88,8 @@ def delete_account(arguments: argparse.Namespace) -> int:
     """Delete an account that owns no number any more. Its calls go on."""
     with open_store(arguments) as (store, default):
         account = existing(store, arguments.account)
-        if account.sid == default:
-            raise Refused(f"AC…: {account.sid} is the default account")
-        if numbers := store.numbers(account.sid):
-            raise Refused(f"AC…: {account.sid} owns {len(numbers)} numbers; delete them first")
+        if why := delete_fault(store, account, default):
+            raise Refused(f"AC…: {why}")
         store.accounts.delete(account.sid)
     if arguments.json:
         output.print_json({"deleted": account.sid})

@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 
 from siprec.connector import Connector
-from siprec.connectors import check_connector
 from siprec.errors import ConnectorError
 from siprec.store import Store
 from siprec.tls_profile import expiring
@@ -14,6 +13,7 @@ from siprec_control import output
 from siprec_control.commands import connector_view
 from siprec_control.commands.connector_options import Given, connector_of, declare
 from siprec_control.commands.nouns import Noun, Nouns, open_store
+from siprec_control.connector_fields import checked
 from siprec_control.errors import Refused
 from siprec_control.state import read_runtime, state_folder
 
@@ -43,12 +43,7 @@ def set_connector(arguments: argparse.Namespace) -> int:
     with open_store(arguments) as (store, account_sid):
         given = connector_of(arguments, account_sid, store.connector(account_sid, arguments.name))
         try:
-            connector = check_connector(
-                given.connector,
-                edges=[edge.name for edge in settings.edges],
-                others=store.all_connectors(),
-                now_ms=now_ms,
-            )
+            connector = checked(store, settings, given.connector, now_ms)
         except ConnectorError as error:
             if error.field in given.kept:
                 why = f"{error} (kept from before: --no-credentials forgets it)"

@@ -6,69 +6,24 @@ process are there for all to see.
 
 import argparse
 import sys
-from dataclasses import MISSING, dataclass, fields, replace
-from enum import StrEnum
+from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from siprec.connector import (
-    Connector,
-    Delivery,
-    Digits,
-    Keying,
-    MetadataBy,
-    MetadataType,
-    OnHold,
-    OnSecureCall,
-    ParametersIn,
-    Srs,
-    TlsVersion,
+from siprec.connector import Connector, Srs
+from siprec_control.connector_fields import (
+    CHOICES,
+    DEFAULTS,
+    FILES,
+    FLAGS,
+    LISTS,
+    NUMBERS,
+    WORDS,
 )
 from siprec_control.errors import Refused
 
 MAX_FILE_BYTES = 65_536
 
-_CHOICES: dict[str, tuple[type[StrEnum], str]] = {
-    "delivery": (Delivery, "one recorder after the other, or all at once"),
-    "parameters": (ParametersIn, "where custom parameters of a stream are put"),
-    "metadata_type": (MetadataType, "media type of the metadata"),
-    "tls_version": (TlsVersion, "the oldest TLS that is spoken"),
-    "digits": (Digits, "whether DTMF reaches the recorder"),
-    "keying": (Keying, "how the keys of SRTP are agreed"),
-    "on_secure_call": (OnSecureCall, "what becomes of an SRTP call that would be copied in clear"),
-    "hold": (OnHold, "what the recorder gets of a party on hold"),
-    "metadata_by": (MetadataBy, "what tells the recorder of changes that leave the SDP as it is"),
-}
-_NUMBERS = {
-    "answer_s": "seconds that a recorder has to answer an INVITE",
-    "total_s": "seconds for all attempts of a start",
-    "end_call_s": "with --required: end a call this long after nobody records it any more",
-    "options_s": "seconds between health checks, 0 for none",
-    "failures": "failures in a row that open the circuit of a recorder",
-    "session_expires_s": "seconds of the session timer that is asked for, 0 for none",
-}
-_LISTS = {
-    "codecs": "transcode to these, such as PCMA,G722 (default: as the call)",
-    "suites": "SRTP suites that are offered, best first",
-}
-_FLAGS = {
-    "keys_in_clear": "allow secure=true without TLS: the keys of SRTP can then be read",
-    "early_media": "record from early media on, where a call has it, not only from the answer",
-    "video": "record the video of a call too, where it has some",
-    "required": "refuse calls that no living recorder could record",
-}
-_WORDS = {
-    "header_prefix": ("PREFIX", "begins the name of each header of a custom parameter"),
-    "credential_header": ("NAME", "header that holds the credential"),
-    "digest_user": ("USER", "user for digest authentication"),
-}
-_FILES = {
-    "credential_value": "holds the value of the credential header",
-    "digest_password": "holds the password for digest authentication",
-    "tls_ca": "CAs that recorders' certificates are checked against (default: the system's)",
-    "tls_certificate": "our client certificate, with its chain",
-    "tls_key": "its private key",
-}
 _OPTIONS = {
     "name": "NAME",
     "headers": "--header",
@@ -84,7 +39,6 @@ _KEPT = (
     "tls_certificate",
     "tls_key",
 )
-_DEFAULTS = {field.name: field.default for field in fields(Connector)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +66,18 @@ def declare(verb: argparse.ArgumentParser) -> None:
         type=parse_srs,
         help="a recorder; may stand more than once",
     )
-    for field, (kind, text) in _CHOICES.items():
+    for field, (kind, text) in CHOICES.items():
         choices = [member.value for member in kind]
         verb.add_argument(option_of(field), choices=choices, help=_with_default(field, text))
-    for field, text in _NUMBERS.items():
+    for field, text in NUMBERS.items():
         verb.add_argument(option_of(field), metavar="N", type=int, help=_with_default(field, text))
-    for field, text in _LISTS.items():
+    for field, text in LISTS.items():
         verb.add_argument(option_of(field), metavar="A,B", type=_list, help=text)
-    for field, text in _FLAGS.items():
+    for field, text in FLAGS.items():
         verb.add_argument(option_of(field), action="store_true", default=None, help=text)
-    for field, (word, text) in _WORDS.items():
+    for field, (word, text) in WORDS.items():
         verb.add_argument(option_of(field), metavar=word, help=text)
-    for field, text in _FILES.items():
+    for field, text in FILES.items():
         verb.add_argument(option_of(field), metavar="FILE", dest=field, help=f"{text}; - is stdin")
     verb.add_argument(
         "--header",
@@ -152,7 +106,7 @@ def connector_of(
         Refused: a file cannot be read; names the option.
     """
     given: dict[str, Any] = {}
-    for name in _DEFAULTS.keys() - _FILES.keys() - {"account_sid", "srs"}:
+    for name in DEFAULTS.keys() - FILES.keys() - {"account_sid", "srs"}:
         value = getattr(arguments, name)
         if value is not None:
             given[name] = _typed(name, value)
@@ -198,13 +152,13 @@ def parse_srs(text: str) -> Srs:
 
 
 def _typed(name: str, value: Any) -> Any:
-    if name in _CHOICES:
-        return _CHOICES[name][0](value)
+    if name in CHOICES:
+        return CHOICES[name][0](value)
     return tuple(value) if isinstance(value, list) else value
 
 
 def _files(arguments: argparse.Namespace) -> dict[str, str]:
-    named = {name: getattr(arguments, name) for name in _FILES}
+    named = {name: getattr(arguments, name) for name in FILES}
     if list(named.values()).count("-") > 1:
         raise Refused("standard input (-) can be read for one option only")
     return {
@@ -248,5 +202,5 @@ def _header(text: str) -> tuple[str, str]:
 
 
 def _with_default(field: str, text: str) -> str:
-    default = _DEFAULTS[field]
+    default = DEFAULTS[field]
     return text if default in (MISSING, None) else f"{text} (default: {default})"

@@ -13,13 +13,23 @@ from siprec.record import RecordError
 from siprec.store import NoVerdict, Store, StoreUnavailable
 from siprec_control.console.door import make_door
 from siprec_control.console.routes import router as console
-from siprec_control.rest import alerts, calls, health, settings, siprecs
+from siprec_control.rest import (
+    accounts,
+    alerts,
+    calls,
+    connectors,
+    edges,
+    health,
+    keys,
+    numbers,
+    siprecs,
+)
 from siprec_control.rest.desk import Office
 from siprec_control.rest.entrance import Entrance
 from siprec_control.rest.errors import BAD_VALUE, NO_METHOD, ApiError, not_found, unavailable
 from siprec_control.rest.limits import Buckets
 
-ROOMS = (siprecs, calls, alerts, settings, health)
+ROOMS = (siprecs, calls, alerts, connectors, numbers, edges, keys, accounts, health)
 
 
 def make_app(office: Office, quick: Store, say: Callable[[str], None]) -> ASGIApp:

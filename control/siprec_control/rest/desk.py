@@ -76,7 +76,7 @@ class Desk:
             raise not_found(self.path("Calls", f"{sid}.json"))
         return call
 
-    def form(self, *known: str, prefix: str = "") -> dict[str, str]:
+    def form(self, *known: str, prefix: str | tuple[str, ...] = ()) -> dict[str, str]:
         """Give the fields of the form. Names that are not known are refused, as values twice.
 
         Raises:
@@ -85,7 +85,7 @@ class Desk:
         pairs = self.pairs()
         found: dict[str, str] = {}
         for name, value in pairs:
-            if name not in known and not (prefix and name.startswith(prefix)):
+            if name not in known and not name.startswith(prefix):
                 raise bad_value(name[:100], f"is not known here; known are {', '.join(known)}")
             if name in found:
                 raise bad_value(name, "stands twice")

@@ -5,121 +5,195 @@ from typing import Any
 Schema = dict[str, Any]
 
 
-def _text(**more: Any) -> Schema:
+def text(**more: Any) -> Schema:
+    """Give the schema of a text."""
     return {"type": "string", **more}
 
 
-def _or_null(kind: str = "string") -> Schema:
+def or_null(kind: str = "string") -> Schema:
+    """Give the schema of what may be missing."""
     return {"type": [kind, "null"]}
 
 
-def _object(**fields: Schema) -> Schema:
+def object_of(**fields: Schema) -> Schema:
+    """Give the schema of an object with these fields."""
     return {"type": "object", "properties": fields, "required": list(fields)}
 
 
-def _each(names: str, schema: Schema) -> dict[str, Schema]:
+def each_of(names: str, schema: Schema) -> dict[str, Schema]:
+    """Give fields that have the same schema."""
     return dict.fromkeys(names.split(), schema)
 
 
-def _list(items: Schema) -> Schema:
+def list_of(items: Schema) -> Schema:
+    """Give the schema of an array."""
     return {"type": "array", "items": items}
 
 
-def _page(key: str, item: Schema) -> Schema:
+def page_of(key: str, item: Schema) -> Schema:
+    """Give the schema of a page of a list."""
     uris = ("first_page_uri", "next_page_uri", "previous_page_uri")
     counts = {name: {"type": "integer"} for name in ("page", "page_size", "start", "end")}
-    return _object(**{key: _list(item)}, **counts, uri=_text(), **{uri: _or_null() for uri in uris})
+    return object_of(
+        **{key: list_of(item)}, **counts, uri=text(), **{uri: or_null() for uri in uris}
+    )
 
 
-def _sid(kind: str) -> Schema:
-    return _text(pattern=f"^{kind}[0-9a-f]{{32}}$")
+def sid_of(kind: str) -> Schema:
+    """Give the schema of a sid; `kind` is how it begins."""
+    return text(pattern=f"^{kind}[0-9a-f]{{32}}$")
 
 
-TEXT = _text()
-ERROR = _object(
-    code={"type": "integer"}, message=_text(), more_info=_text(), status={"type": "integer"}
+TEXT = text()
+ERROR = object_of(
+    code={"type": "integer"}, message=text(), more_info=text(), status={"type": "integer"}
 )
-SIPREC = _object(
-    sid=_sid("SR"),
-    account_sid=_sid("AC"),
-    call_sid=_sid("CA"),
-    name=_or_null(),
-    status=_text(enum=["in-progress", "paused", "stopped"]),
-    date_updated=_text(),
-    uri=_text(),
+SIPREC = object_of(
+    sid=sid_of("SR"),
+    account_sid=sid_of("AC"),
+    call_sid=sid_of("CA"),
+    name=or_null(),
+    status=text(enum=["in-progress", "paused", "stopped"]),
+    date_updated=text(),
+    uri=text(),
 )
-SIPREC_FULL = _object(
+SIPREC_FULL = object_of(
     **SIPREC["properties"],
-    date_created=_text(),
-    connector_name=_text(),
-    track=_text(),
-    state=_text(),
-    paused_sides=_list(_text()),
-    error_code=_or_null("integer"),
-    error_message=_or_null(),
+    date_created=text(),
+    connector_name=text(),
+    track=text(),
+    state=text(),
+    paused_sides=list_of(text()),
+    error_code=or_null("integer"),
+    error_message=or_null(),
 )
-SIPRECS = _object(siprec=_list(SIPREC_FULL), uri=_text())
+SIPRECS = object_of(siprec=list_of(SIPREC_FULL), uri=text())
 
 _CALL_NULLS = (
     "parent_call_sid phone_number_sid price answered_by annotation forwarded_from group_sid"
     " trunk_sid caller_name start_time end_time duration"
 )
-CALL = _object(
-    sid=_sid("CA"),
-    account_sid=_sid("AC"),
-    **_each("to to_formatted from from_formatted status direction api_version", _text()),
-    **_each(_CALL_NULLS, _or_null()),
-    date_created=_text(),
-    date_updated=_text(),
-    price_unit=_text(),
-    queue_time=_text(),
-    uri=_text(),
+CALL = object_of(
+    sid=sid_of("CA"),
+    account_sid=sid_of("AC"),
+    **each_of("to to_formatted from from_formatted status direction api_version", text()),
+    **each_of(_CALL_NULLS, or_null()),
+    date_created=text(),
+    date_updated=text(),
+    price_unit=text(),
+    queue_time=text(),
+    uri=text(),
     subresource_uris={"type": "object"},
 )
-CALLS = _page("calls", CALL)
+CALLS = page_of("calls", CALL)
 
-ALERT = _object(
-    **_each(
+ALERT = object_of(
+    **each_of(
         "sid account_sid error_code log_level alert_text more_info"
         " api_version date_created date_generated date_updated url",
-        _text(),
+        text(),
     ),
-    **_each(
+    **each_of(
         "request_method request_url resource_sid service_sid siprec_sid connector_name srs"
         " sip_reason advice",
-        _or_null(),
+        or_null(),
     ),
-    sip_status=_or_null("integer"),
+    sip_status=or_null("integer"),
 )
-ALERT_FULL = _object(
+ALERT_FULL = object_of(
     **ALERT["properties"],
-    **_each("request_variables request_headers response_body response_headers", _or_null()),
+    **each_of("request_variables request_headers response_body response_headers", or_null()),
 )
-META = _object(
-    key=_text(),
+META = object_of(
+    key=text(),
     page={"type": "integer"},
     page_size={"type": "integer"},
-    url=_text(),
-    first_page_url=_text(),
-    next_page_url=_or_null(),
-    previous_page_url=_or_null(),
+    url=text(),
+    first_page_url=text(),
+    next_page_url=or_null(),
+    previous_page_url=or_null(),
 )
-ALERTS = _object(alerts=_list(ALERT), meta=META)
-ANYTHING: Schema = {"type": "object"}
-HEALTH = _object(status=_text())
+ALERTS = object_of(alerts=list_of(ALERT), meta=META)
+HEALTH = object_of(status=text(enum=["ok", "ready"]))
+NOT_READY = object_of(status=text(enum=["not ready"]), why=text())
+
+_INTEGER: Schema = {"type": "integer"}
+_BOOLEAN: Schema = {"type": "boolean"}
+NUMBER = object_of(
+    number=text(),
+    account_sid=sid_of("AC"),
+    **each_of("twiml url method fallback_url fallback_method uri", text()),
+)
+NUMBERS = object_of(numbers=list_of(NUMBER))
+EDGES = object_of(
+    edges=list_of(
+        object_of(
+            **each_of("edge purpose transport note", text()),
+            address=or_null(),
+            **each_of("port_min port_max", or_null("integer")),
+        )
+    )
+)
+_SCOPE = text(enum=["read", "control", "admin"])
+_KEY = object_of(
+    sid=sid_of("SK"),
+    scope=_SCOPE,
+    **each_of("friendly_name date_created date_updated", text()),
+)
+KEYS = object_of(keys=list_of(_KEY))
+NEW_KEY = object_of(**_KEY["properties"], secret=text())
+ACCOUNT = object_of(
+    sid=sid_of("AC"),
+    status=text(enum=["active", "closed"]),
+    debugger_url=or_null(),
+    **each_of("friendly_name date_created date_updated debugger_method uri", text()),
+)
+ACCOUNTS = object_of(accounts=list_of(ACCOUNT))
+NEW_ACCOUNT = object_of(**ACCOUNT["properties"], auth_token=text())
+_SRS = object_of(
+    **each_of("uri", text()),
+    **each_of("priority weight sessions", _INTEGER),
+    max_sessions=or_null("integer"),
+    drained=_BOOLEAN,
+    reachable=or_null("boolean"),
+    **each_of(
+        "date_checked date_changed date_answered date_certificate_expires circuit last_failure",
+        or_null(),
+    ),
+)
+CONNECTOR = object_of(
+    name=text(),
+    account_sid=sid_of("AC"),
+    srs=list_of(_SRS),
+    headers=list_of(object_of(name=text(), value=text())),
+    **each_of("codecs suites", list_of(text())),
+    **each_of(
+        "delivery parameters header_prefix credential_header digest_user tls_ca tls_certificate"
+        " tls_version metadata_type digits keying on_secure_call hold metadata_by uri",
+        text(),
+    ),
+    **each_of("answer_s total_s options_s failures session_expires_s", _INTEGER),
+    end_call_s=or_null("integer"),
+    **each_of(
+        "keys_in_clear required early_media video"
+        " has_credential_value has_digest_password has_tls_key",
+        _BOOLEAN,
+    ),
+)
+CONNECTORS = object_of(connectors=list_of(CONNECTOR))
 
 START: Schema = {
     "type": "object",
     "properties": {
-        "Name": _text(),
-        "ConnectorName": _text(),
-        "Track": _text(enum=["inbound_track", "outbound_track", "both_tracks"]),
-        "StatusCallback": _text(),
-        "StatusCallbackMethod": _text(enum=["GET", "POST"]),
-        "Parameter1.Name": _text(),
-        "Parameter1.Value": _text(),
+        "Name": text(),
+        "ConnectorName": text(),
+        "Track": text(enum=["inbound_track", "outbound_track", "both_tracks"]),
+        "StatusCallback": text(),
+        "StatusCallbackMethod": text(enum=["GET", "POST"]),
+        "Parameter1.Name": text(),
+        "Parameter1.Value": text(),
     },
-    "patternProperties": {r"^Parameter[1-9][0-9]?\.(Name|Value)$": _text()},
+    "patternProperties": {r"^Parameter[1-9][0-9]?\.(Name|Value)$": text()},
     "additionalProperties": False,
 }
 
@@ -136,21 +210,30 @@ def form(required: tuple[str, ...] = (), **fields: Schema) -> Schema:
 
 UPDATE_SIPREC = form(
     ("Status",),
-    Status=_text(enum=["stopped", "paused", "in-progress"]),
-    Track=_text(enum=["inbound_track", "outbound_track", "both_tracks"]),
+    Status=text(enum=["stopped", "paused", "in-progress"]),
+    Track=text(enum=["inbound_track", "outbound_track", "both_tracks"]),
 )
-_METHOD = _text(enum=["GET", "POST"])
+_METHOD = text(enum=["GET", "POST"])
 UPDATE_CALL = form(
-    Status=_text(enum=["completed", "canceled"]),
-    Twiml=_text(),
-    Url=_text(),
+    Status=text(enum=["completed", "canceled"]),
+    Twiml=text(),
+    Url=text(),
     Method=_METHOD,
-    FallbackUrl=_text(),
+    FallbackUrl=text(),
     FallbackMethod=_METHOD,
 )
-ANY_FORM: Schema = {"type": "object", "additionalProperties": _text()}
-NAMED = form(FriendlyName=_text())
-NEW_KEY = form(FriendlyName=_text(), Scope=_text(enum=["read", "control", "admin"]))
+SET_NUMBER = form(
+    Twiml=text(), Url=text(), Method=_METHOD, FallbackUrl=text(), FallbackMethod=_METHOD
+)
+CREATE_KEY = form(FriendlyName=text(), Scope=_SCOPE)
+CREATE_ACCOUNT = form(FriendlyName=text())
+UPDATE_ACCOUNT = form(
+    FriendlyName=text(),
+    Status=text(enum=["active", "closed"]),
+    DebuggerUrl=text(),
+    DebuggerMethod=_METHOD,
+)
+ANY_FORM: Schema = {"type": "object", "additionalProperties": text()}
 
 _MEANS = {
     400: "Refused: the message names the field, or the code says why",
@@ -191,7 +274,7 @@ def told(
     if is_open:
         responses[503] = {
             "description": "Not ready",
-            "content": {"application/json": {"schema": ANYTHING}},
+            "content": {"application/json": {"schema": NOT_READY}},
         }
     responses[status] = shown
     extra: dict[str, Any] = {}
@@ -200,7 +283,7 @@ def told(
         extra["requestBody"] = {"content": content}
     if query:
         extra["parameters"] = [
-            {"name": each, "in": "query", "required": False, "schema": _text()} for each in query
+            {"name": each, "in": "query", "required": False, "schema": text()} for each in query
         ]
     if is_open:
         extra["security"] = []

@@ -10,16 +10,16 @@ from dataclasses import replace
 
 from siprec.document_store import PER_ACCOUNT
 from siprec.live_documents import LiveDocument, at_once, live_program
-from siprec.model import Call, CallbackMethod
-from siprec.twiml import Program, Source, Step, TwimlError, Verb, compile_document
+from siprec.model import Call
+from siprec.twiml import Program, Step, TwimlError, Verb, compile_document
 from siprec_control.hang_up import NotOurs, hang_up
 from siprec_control.rest.desk import Desk
 from siprec_control.rest.errors import NOT_IN_PROGRESS, TOO_MANY, ApiError, bad_value
 from siprec_control.rest.siprecs import find, start_on
+from siprec_control.rest.url_fields import URL_FIELDS, sources_of
 from siprec_web.errors import UrlError
 from siprec_web.overrides import parse_url
 
-URL_FIELDS = ("Url", "Method", "FallbackUrl", "FallbackMethod")
 FIELDS = ("Twiml", *URL_FIELDS)
 RETRY_AFTER_S = 10
 
@@ -34,7 +34,7 @@ def read_update(call: Call, fields: Mapping[str, str]) -> LiveDocument:
         token=secrets.token_hex(16), call_sid=call.sid, account_sid=call.account_sid
     )
     if "Twiml" not in fields:
-        sources = _sources(fields)
+        sources = sources_of(fields)
         return replace(made, sources=sources, fallback=sources[1:])
     for name in URL_FIELDS:
         if name in fields:
@@ -95,25 +95,6 @@ def _program(text: str) -> Program:
                 why = f"line {step.line}: <Redirect>: {error}; it is relative to nothing"
                 raise bad_value("Twiml", why, 12200) from error
     return program
-
-
-def _sources(fields: Mapping[str, str]) -> tuple[Source, ...]:
-    found: list[Source] = []
-    for name, method_name in (("Url", "Method"), ("FallbackUrl", "FallbackMethod")):
-        url = fields.get(name)
-        if url is None:
-            if method_name in fields:
-                raise bad_value(name, f"is missing; {method_name} goes with it")
-            continue
-        try:
-            parse_url(url)
-        except UrlError as error:
-            raise bad_value(name, str(error)) from error
-        method = fields.get(method_name, CallbackMethod.POST.value)
-        if method not in list(CallbackMethod):
-            raise bad_value(method_name, f"{method[:40]!r} is none of GET, POST")
-        found.append(Source(url=url, method=CallbackMethod(method)))
-    return tuple(found)
 
 
 def _too_many() -> ApiError:
