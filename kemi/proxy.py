@@ -35,15 +35,14 @@ class Proxy:
         """Build what a worker needs; those that carry calls connect to Redis at once."""
         runtime = self._runtime
         settings = runtime.settings
-        url, prefix = settings.redis.url or "", settings.redis.prefix
         key = bytes.fromhex(runtime.route_key)
         policy = Policy(settings)
         media = Media(settings.rtpengine.ng)
-        reports = Reports(self._outbox, url, prefix, self._breaker)
-        documents = Documents(url, prefix, self._breaker)
+        reports = Reports(self._outbox, settings.redis, self._breaker)
+        documents = Documents(settings.redis, self._breaker)
         if rank > 0:
             documents.warm_up()
-        awareness = Awareness(settings.awareness, url, prefix, self._breaker, reports.order)
+        awareness = Awareness(settings.awareness, settings.redis, self._breaker, reports.order)
         ids = SessionIds(key, settings.sip.session_id)
         self._calls = Calls(
             runtime, documents, media, policy, reports, awareness, ids, self._fetches

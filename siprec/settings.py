@@ -94,13 +94,15 @@ class RedisSettings:
     """`url` unset means an embedded redis-server in the state folder.
 
     `proxy_url` and `controller_url` are for those two roles, when Redis knows them as other
-    users; unset they are `url`.
+    users; unset they are `url`. `lookup_ms` is how long a call waits for Redis at most before it
+    goes on without; a fifth of it is for connecting.
     """
 
     url: str | None = None
     prefix: str = "siprec:"
     proxy_url: str | None = None
     controller_url: str | None = None
+    lookup_ms: int = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

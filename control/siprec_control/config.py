@@ -57,6 +57,7 @@ RULES: Mapping[str, Mapping[str, values.Check]] = {
         "prefix": values.key_prefix,
         "proxy_url": values.redis_url,
         "controller_url": values.redis_url,
+        "lookup_ms": values.whole(10, 5_000),
     },
     "rtpengine": {
         "ng": values.many(values.ip_port, at_most=MAX_RTPENGINES),

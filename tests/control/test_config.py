@@ -140,6 +140,7 @@ BAD = [
     ("redis.url", '"redis://h/x"', "is not a database number"),
     ("redis.proxy_url", '"http://127.0.0.1"', "is not redis://"),
     ("redis.controller_url", '"redis://h/x"', "is not a database number"),
+    ("redis.lookup_ms", "9", "is not in 10..5000"),
     ("redis.prefix", '"{a}"', "is not up to 64 letters"),
     ("rtpengine.ng", '["127.0.0.1"]', "has no port"),
     ("rtpengine.ng", '["rtp.example:2223"]', "is not an IP address"),

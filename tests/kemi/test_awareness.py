@@ -9,7 +9,7 @@ from siprec.inbox import Entry, PauseOrdered, StopOrdered
 from siprec.keys import ShardKeys
 from siprec.model import Call, Side, Stream, StreamOrder, StreamState
 from siprec.record import to_json
-from siprec.settings import AwarenessSettings, OnPreference, ToldTo
+from siprec.settings import AwarenessSettings, OnPreference, RedisSettings, ToldTo
 from siprec.sids import make_stream_sid
 from siprec.store import Client
 from siprec_kemi.proxy.awareness import Awareness
@@ -44,7 +44,9 @@ class Desk:
             assert call_sid == CALL.sid
             self.put.append(entry)
 
-        self.awareness = Awareness(settings, url, prefix, self.breaker, note)
+        self.awareness = Awareness(
+            settings, RedisSettings(url=url, prefix=prefix), self.breaker, note
+        )
         self.known: dict[str, str] = {}
         ksr.variables |= {"$ci": "a@b", "$ft": "from", "$tt": "to"}
         ksr.returns["htable.sht_get"] = None

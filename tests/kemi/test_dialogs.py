@@ -3,7 +3,7 @@
 import pytest
 
 from siprec.inbox import ByeAnswered, CallChanged
-from siprec.settings import AwarenessSettings, OnSessionId, Settings
+from siprec.settings import AwarenessSettings, OnSessionId, RedisSettings, Settings
 from siprec_kemi.proxy.awareness import Awareness
 from siprec_kemi.proxy.breaker import Breaker
 from siprec_kemi.proxy.dialogs import Dialogs
@@ -16,7 +16,7 @@ from tests.kemi.outboxes import OpenOutbox
 from tests.kemi.strict_ksr import StrictKsr
 
 KEY = b"key"
-URL = "redis://127.0.0.1:1"
+REDIS = RedisSettings(url="redis://127.0.0.1:1", prefix="p:")
 SHARD = 0x2A
 CALL_SID = "CA2a" + "0" * 30
 PARAMETER = make_parameter(KEY, "a@b", "from", Path(CALL_SID, 1))
@@ -33,8 +33,8 @@ def dialogs(outbox: OpenOutbox, ksr: StrictKsr) -> Dialogs:
     ksr.returns |= {"nathelper.nat_uac_test": -1, "textops.has_body_type": -1}
     ksr.returns |= {"textops.has_body": -1, "htable.sht_get": None}
     media = Media(["127.0.0.1:1", "127.0.0.1:2"])
-    reports = Reports(outbox, URL, "p:", Breaker())
-    awareness = Awareness(AwarenessSettings(), URL, "p:", Breaker(), reports.order)
+    reports = Reports(outbox, REDIS, Breaker())
+    awareness = Awareness(AwarenessSettings(), REDIS, Breaker(), reports.order)
     ids = SessionIds(KEY, OnSessionId.PASS)
     return Dialogs(KEY, media, reports, awareness, ids, Policy(Settings()))
 

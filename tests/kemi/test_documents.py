@@ -9,7 +9,8 @@ from siprec.health import SrsHealth, srs_key
 from siprec.keys import connectors_key, health_key
 from siprec.numbers import Number
 from siprec.record import SEALED, to_json
-from siprec.store import Client, Store, connect
+from siprec.settings import RedisSettings
+from siprec.store import Client, Store
 from siprec.twiml import compile_document
 from siprec.twiml_run import Program
 from siprec_kemi.proxy import documents as module
@@ -21,6 +22,7 @@ from siprec_kemi.proxy.documents import (
     Documents,
     DocumentUnknown,
 )
+from siprec_kemi.proxy.lookups import connect_for_lookups
 from tests.control.processes import RedisServer
 from tests.kemi.strict_ksr import StrictKsr
 
@@ -46,7 +48,7 @@ class OpenDocuments(Documents):
     def lose_redis(self, prefix: str) -> None:
         """Let Redis be away from now on."""
         self.close()
-        self._client = connect(AWAY, timeout_s=module.REPLY_S)
+        self._client = connect_for_lookups(RedisSettings(url=AWAY))
         self._store = Store(self._client, prefix)
 
     def close(self) -> None:
@@ -58,7 +60,7 @@ class OpenDocuments(Documents):
 def documents(
     redis_server: RedisServer, prefix: str, clock: list[float], ksr: StrictKsr
 ) -> Iterator[OpenDocuments]:
-    opened = OpenDocuments(redis_server.url, prefix, Breaker())
+    opened = OpenDocuments(RedisSettings(url=redis_server.url, prefix=prefix), Breaker())
     yield opened
     opened.close()
 

@@ -121,10 +121,17 @@ class Stage:
         return next((call for call in calls if call.sip_call_id == phone.call_id), None)
 
     def wait_call(self, phone: Phone) -> Call:
-        """Wait until the controllers know the phone's call."""
-        found = poll(lambda: self.call(phone), why="no such call")
-        assert found is not None
-        return found
+        """Wait until the controllers know that the phone's call has media, or is over."""
+
+        def found() -> Call | None:
+            call = self.call(phone)
+            return call if call and (call.has_media or call.ended_ms) else None
+
+        return poll(found, why=lambda: f"{self.call(phone)}")
+
+    def wait_ringing(self, phone: Phone) -> Call:
+        """Wait until the controllers know that the phone's call rings, or more."""
+        return poll(lambda: self.call(phone), why="no such call")
 
     def wait_call_over(self, phone: Phone) -> Call:
         """Wait for the end of the phone's call, and that rtpengine has forgotten it."""

@@ -32,12 +32,13 @@ class SpokenCall:
         self.caller = caller
 
     def call(self) -> Call:
-        """Wait until a controller has the call, and give it."""
+        """Wait until a controller knows a call that can be recorded, or is over, and give it."""
         store = self._studio.stack.store
 
         def find() -> Call | None:
             calls = store.calls(live_only=False)
-            return next((call for call in calls if call.number == self._number), None)
+            found = next((call for call in calls if call.number == self._number), None)
+            return found if found and (found.has_media or found.ended_ms) else None
 
         return poll(find, why=lambda: f"no call to {self._number}: {self.caller.errors}")
 

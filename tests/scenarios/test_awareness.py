@@ -317,7 +317,8 @@ def test_without_redis_an_aware_endpoint_is_told_that_it_may_be_recorded(tmp_pat
     with ExitStack() as opened:
         opened.callback(server.stop)
         redis = opened.enter_context(BreakableTcp(server.url.removeprefix("unix://")))
-        settings: Settings = {"redis": {"url": f"redis://{redis.address}/0"}}
+        url = f"redis://{redis.address}/0"
+        settings: Settings = {"redis": {"url": url, "lookup_ms": None}}
         stage = opened.enter_context(Stage(tmp_path, settings=settings))
         alice, bob = pair = stage.pair()
         call(stage, pair, aware=[alice])

@@ -35,7 +35,7 @@ def rings(calls: Calls, *verbs: str) -> tuple[Phone, Phone, Message, str]:
     invite = callee.expect("INVITE")
     callee.reply(invite, 180, "Ringing")
     caller.expect(180)
-    sid = calls.stage.wait_call(caller).sid
+    sid = calls.stage.wait_ringing(caller).sid
     assert status_of(calls, sid) == "ringing"
     assert sid in [call.sid for call in calls.client.calls.list(status="ringing")]
     return caller, callee, invite, sid
@@ -119,7 +119,7 @@ def test_cancelled_call_dials_nobody_else(calls: Calls) -> None:
     invite = callee.expect("INVITE")
     callee.reply(invite, 180, "Ringing")
     caller.expect(180)
-    calls.client.calls(calls.stage.wait_call(caller).sid).update(status="canceled")
+    calls.client.calls(calls.stage.wait_ringing(caller).sid).update(status="canceled")
     callee.reply(callee.expect("CANCEL"), 200, "OK")
     callee.reply(invite, 487, "Request Terminated")
     caller.ack_refusal(caller.expect(487))
@@ -134,7 +134,7 @@ def test_call_that_pauses_after_it_rang_is_cancelled(calls: Calls) -> None:
     invite = callee.expect("INVITE")
     callee.reply(invite, 180, "Ringing")
     caller.expect(180)
-    sid = calls.stage.wait_call(caller).sid
+    sid = calls.stage.wait_ringing(caller).sid
     callee.reply(invite, 486, "Busy Here")
     callee.expect("ACK")
     calls.client.calls(sid).update(status="canceled")

@@ -142,7 +142,7 @@ def stage_with_breakable_redis(folder: Path) -> Iterator[tuple[Stage, BreakableT
     try:
         with BreakableTcp(server.url.removeprefix("unix://")) as redis:
             url = f"redis://{redis.address}/0"
-            settings: Settings = {"redis": {"url": url}, "sip": {"workers": 1}}
+            settings: Settings = {"redis": {"url": url, "lookup_ms": None}, "sip": {"workers": 1}}
             with Stage(folder, settings=settings) as stage:
                 yield stage, redis
     finally:

@@ -266,7 +266,7 @@ def test_call_cannot_be_ended_by_rest(plugged: PluggedStage) -> None:
         timeout=30,
     )
     assert (reply.status_code, reply.json()["code"]) == (400, 21220)
-    assert "cannot be ended here" in reply.json()["message"]
+    assert "a proxy that only reports" in reply.json()["message"]
     assert end(plugged, (caller, callee)).end_reason == "bye"
 
 

@@ -50,7 +50,6 @@ def test_shell_commands_a_stream_and_one_read_sees_it(studio: Studio) -> None:
     commands, follow = examples("sh")
     call = studio.call(None)
     sid = call.call().sid
-    poll(lambda: call.call().answered_ms)
     (prelude, _) = commands.split("\n\n", 1)
     follower = shell(studio, sid, prelude, follow)
     with Redis.from_url(studio.stack.redis_url(RedisUser.ADMIN), decode_responses=True) as redis:
@@ -81,7 +80,6 @@ def test_python_follows_what_it_commands(studio: Studio, tmp_path: Path) -> None
     script.write_text(text)
     call = studio.call(None)
     sid = call.call().sid
-    poll(lambda: call.call().answered_ms)
     url = studio.stack.redis_url(RedisUser.OPERATOR)
     process = subprocess.Popen(
         [sys.executable, str(script), url, sid],

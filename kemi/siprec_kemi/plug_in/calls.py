@@ -111,6 +111,10 @@ class PluggedCalls(Calls):
         elif (invitation := kept()) is not None:
             self._give_up(invitation, REFUSED)
 
+    def _has_been_cancelled(self) -> bool:
+        # By its caller: no program can.
+        return ksr.is_cancelled()
+
     def _with_connector(self, document: Document | None, connector: str) -> Document:
         """Give what the call follows when the routing names a connector besides its number."""
         start = Step(do=Verb.START, order=StreamOrder(connector_name=connector))

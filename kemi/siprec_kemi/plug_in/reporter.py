@@ -53,14 +53,13 @@ class _Worker:
     def __init__(self, runtime: Runtime, outbox: Outbox, breaker: Breaker) -> None:
         self.runtime = runtime
         settings = runtime.settings
-        url, prefix = settings.redis.url or "", settings.redis.prefix
         self.route_key = bytes.fromhex(runtime.route_key)
         policy = Policy(settings)
         media = _OthersMedia(settings.rtpengine.ng)
-        reports = Reports(outbox, url, prefix, breaker)
+        reports = Reports(outbox, settings.redis, breaker)
         silent = AwarenessSettings(attribute=ToldTo.NONE, preference=OnPreference.IGNORE)
-        awareness = Awareness(silent, url, prefix, breaker, reports.order)
-        self.documents = Documents(url, prefix, breaker)
+        awareness = Awareness(silent, settings.redis, breaker, reports.order)
+        self.documents = Documents(settings.redis, breaker)
         self.calls = PluggedCalls(runtime, self.documents, media, policy, reports, awareness)
         ids = SessionIds(self.route_key, OnSessionId.PASS)
         self.dialogs = Dialogs(self.route_key, media, reports, awareness, ids, policy)

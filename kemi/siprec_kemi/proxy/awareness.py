@@ -23,14 +23,14 @@ from siprec.inbox import Entry
 from siprec.keys import ShardKeys
 from siprec.model import Stream
 from siprec.record import RecordError, from_json
-from siprec.settings import AwarenessSettings, OnPreference, ToldTo
+from siprec.settings import AwarenessSettings, OnPreference, RedisSettings, ToldTo
 from siprec.sids import make_stream_sid, shard_of_sid
-from siprec.store import StoreUnavailable, connect, redis_errors
+from siprec.store import StoreUnavailable, redis_errors
 from siprec_kemi import ksr, ksr_proxy
 from siprec_kemi.clock import monotonic_s
 from siprec_kemi.proxy.breaker import Breaker
-from siprec_kemi.proxy.documents import CONNECT_S, REPLY_S
 from siprec_kemi.proxy.invitation import Invitation
+from siprec_kemi.proxy.lookups import connect_for_lookups
 
 # What a message may wait for the controller to take in what the one before it said.
 SETTLE_S = 0.04
@@ -54,16 +54,15 @@ class Awareness:
     def __init__(
         self,
         settings: AwarenessSettings,
-        redis_url: str,
-        prefix: str,
+        redis: RedisSettings,
         breaker: Breaker,
         put: Put,
     ) -> None:
         self._told_to = settings.attribute
         self._honours = settings.preference is OnPreference.HONOUR
         self._is_idle = self._told_to is ToldTo.NONE and not self._honours
-        self._redis = connect(redis_url, timeout_s=REPLY_S, connect_s=CONNECT_S)
-        self._prefix = prefix
+        self._redis = connect_for_lookups(redis)
+        self._prefix = redis.prefix
         self._breaker = breaker
         self._put = put
 

@@ -152,7 +152,7 @@ class Calls:
     def fetched(self) -> None:
         """Go on after a fetch, unless the caller gave up."""
         invitation = kept()
-        if invitation is not None and not self._is_cancelled(invitation):
+        if invitation is not None and not self._end_if_cancelled(invitation):
             self._after_fetch(invitation, self._fetches.found or Found(notices=(NO_FETCH,)))
 
     def _after_fetch(self, invitation: Invitation, found: Found) -> None:
@@ -175,10 +175,10 @@ class Calls:
     def resume(self) -> None:
         """Go on after a `<Pause>`, unless the caller gave up."""
         invitation = kept()
-        if invitation is not None and not self._is_cancelled(invitation):
+        if invitation is not None and not self._end_if_cancelled(invitation):
             self._wait(invitation, invitation.wait_s)
 
-    def _is_cancelled(self, invitation: Invitation) -> bool:
+    def _end_if_cancelled(self, invitation: Invitation) -> bool:
         """End a call that was cancelled while it waited, by its caller or for a program."""
         if is_cancelled():
             self._give_up(invitation, CANCELLED)
@@ -241,7 +241,7 @@ class Calls:
         if invitation is None:
             return
         status = ksr.failure_status()
-        if is_cancelled():
+        if self._has_been_cancelled():
             self._give_up(invitation, CANCELLED)
         elif invitation.is_fetching:
             # Nobody fetched it in time.
@@ -250,6 +250,9 @@ class Calls:
             self._follow(invitation)
         else:
             self._give_up(invitation, str(status))
+
+    def _has_been_cancelled(self) -> bool:
+        return is_cancelled()
 
     def _document_of(self, called: str) -> tuple[Document | None, tuple[Notice, ...]]:
         """Give the number's document; a call that may miss one goes on, and is noticed."""

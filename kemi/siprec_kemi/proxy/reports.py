@@ -14,14 +14,15 @@ from siprec.inbox import (
 )
 from siprec.model import Party
 from siprec.session_id import session_id_pair
+from siprec.settings import RedisSettings
 from siprec.shard_store import ShardStore
 from siprec.sids import shard_of_sid
-from siprec.store import StoreUnavailable, connect
+from siprec.store import StoreUnavailable
 from siprec_kemi import ksr
 from siprec_kemi.clock import now_ms
 from siprec_kemi.proxy.breaker import Breaker
-from siprec_kemi.proxy.documents import CONNECT_S, REPLY_S
 from siprec_kemi.proxy.invitation import Invitation
+from siprec_kemi.proxy.lookups import connect_for_lookups
 from siprec_kemi.proxy.negotiation import Answer
 from siprec_kemi.proxy.outbox import Outbox, OutboxFull
 
@@ -31,10 +32,9 @@ MEDIA_FAILED = 32014
 class Reports:
     """One per SIP worker."""
 
-    def __init__(self, outbox: Outbox, redis_url: str, prefix: str, breaker: Breaker) -> None:
+    def __init__(self, outbox: Outbox, settings: RedisSettings, breaker: Breaker) -> None:
         self._outbox = outbox
-        client = connect(redis_url, timeout_s=REPLY_S, connect_s=CONNECT_S)
-        self._direct = ShardStore(client, prefix, "proxy")
+        self._direct = ShardStore(connect_for_lookups(settings), settings.prefix, "proxy")
         self._breaker = breaker
 
     def ringing(self, invitation: Invitation, *, callee_tag: str, is_early: bool) -> None:
