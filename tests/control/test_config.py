@@ -253,7 +253,7 @@ def test_every_key_has_a_bad_value_in_these_tests() -> None:
         (
             "[redis]\nhost = 1",
             "siprec.toml:2: [redis] host: unknown key (known: url, prefix, proxy_url,"
-            " controller_url)",
+            " controller_url, lookup_ms)",
         ),
         (
             "[redis]\ncontroller_url = 'unix:///s'",
