@@ -284,9 +284,7 @@ class Media:
     def mark_bye(self) -> None:
         """Count from now on what comes although the session is over."""
         for track in self.tracks:
-            track.drain()
-            if track.at_bye is None:
-                track.at_bye = track.receiver.packets
+            track.end()
 
     def tick(self) -> None:
         """Work off what came in and send reports; call it about twice a second."""
@@ -359,7 +357,6 @@ class Media:
 
     def _describe(self, track: Track, participant: dict[str, str] | None) -> dict[str, Any]:
         got = track.receiver
-        after = got.packets - track.at_bye if track.at_bye is not None else 0
         return {
             "kind": track.kind,
             "participant": participant,
@@ -370,7 +367,7 @@ class Media:
             "first_packet": iso(got.first_arrival + self._epoch) if got.packets else None,
             "last_packet": iso(got.last_arrival + self._epoch) if got.packets else None,
             "packets_before_answer": track.before_answer,
-            "packets_after_bye": after,
+            "packets_after_bye": track.after_bye,
             "packets_while_inactive": track.while_inactive,
             "packets_at_old_port": track.at_old_port,
             "lost": got.lost,

@@ -19,6 +19,8 @@ _FIRST_REPORT_S = 1.0
 _REPORT_S = 5.0
 # What is on its way when something is agreed on may still come.
 _GRACE_S = 0.5
+# A packet that was sent before a BYE may come right after it, as the kernel queues them apart.
+_OVERTAKEN_S = 0.02
 
 SocketPair = tuple[socket.socket, socket.socket]
 
@@ -48,7 +50,8 @@ class Track:
     reports: int = 0
     reported_at: float = 0.0
     before_answer: int = 0
-    at_bye: int | None = None
+    over_at: float | None = None
+    after_bye: int = 0
     directions: list[tuple[float, str]] = field(default_factory=list)
     while_inactive: int = 0
     is_awaited: bool = False
@@ -114,11 +117,18 @@ class Track:
             batch = [(arrival, plain) for arrival, plain in opened if plain is not None]
         self.receiver.process(batch)
 
+    def end(self) -> None:
+        """Count from now on what comes although the session is over."""
+        self.drain()
+        if self.over_at is None:
+            self.over_at = time.monotonic()
+
     def _count_unwanted(self, batch: list[Arrival]) -> None:
         since, direction = self.directions[-1] if self.directions else (0.0, "")
         if direction == "inactive" and not self.is_awaited:
-            late = [data for arrival, data in batch if arrival > since + _GRACE_S]
-            self.while_inactive += sum(len(data) >= 12 and data[0] >> 6 == 2 for data in late)
+            self.while_inactive += _count_later(batch, since + _GRACE_S)
+        if self.over_at is not None:
+            self.after_bye += _count_later(batch, self.over_at + _OVERTAKEN_S)
 
     def expect(self) -> None:
         """Be ready for packets: who has our offer may send before its answer is here."""
@@ -207,3 +217,9 @@ def _close(pair: SocketPair) -> None:
 def _send(through: socket.socket, data: bytes, to: Address) -> None:
     with contextlib.suppress(OSError):
         through.sendto(data, to)
+
+
+def _count_later(batch: list[Arrival], than: float) -> int:
+    """Count the datagrams that look like RTP and came later."""
+    late = [data for arrival, data in batch if arrival > than]
+    return sum(len(data) >= 12 and data[0] >> 6 == 2 for data in late)
