@@ -120,13 +120,20 @@ def test_fork_of_a_call_that_rtpengine_does_not_know_is_refused_for_good(rig: Ri
 
 
 @daemon
-def test_rtpengine_at_no_address_is_told_at_once(rig: Rig) -> None:
-    rig.call = replace(rig.call, rtpengine="rtp.example:2223")
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("rtp.example:2223", "rtp.example:2223: 'rtp.example' is not an IP address"),
+        ("", "the media of the call does not pass through any"),
+    ],
+)
+def test_rtpengine_at_no_address_is_told_at_once(rig: Rig, address: str, why: str) -> None:
+    rig.call = replace(rig.call, rtpengine=address)
     assert rig.stream is not None
     rig.forks.request(rig.call, rig.stream, rig.leg, Media())
     (refused,) = rig.events
     assert isinstance(refused, e.ForkRefused)
-    assert "'rtp.example' is not an IP address" in refused.text
+    assert refused.text == f"rtpengine: {why}"
 
 
 @daemon

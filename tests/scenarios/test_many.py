@@ -62,6 +62,7 @@ def lasting(stack: Stack) -> list[str]:
     return [key for key in stack.redis_keys("*") if not key.endswith(time + health + streams)]
 
 
+@pytest.mark.alone
 def test_fifty_calls_at_once_are_recorded_and_leave_nothing(rig: Rig) -> None:
     stack = rig.stack(settings={"limits": {"history_s": 1}}, rtp_ports=50 * PORTS_PER_CALL + 100)
     srs = rig.srs()

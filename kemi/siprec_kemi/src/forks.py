@@ -191,7 +191,7 @@ class Forks:
         try:
             socket = self._sockets.to(address)
         except (OSError, ValueError) as error:
-            fault = NgProtocolError(f"rtpengine {address!r}: {error}")
+            fault = NgProtocolError(f"{address}: {error}" if address else str(error))
             self._take(Outcome(key=asked, error=fault))
             return
         socket.send(command, asked, monotonic_s())

@@ -24,6 +24,8 @@ class NgSockets:
         Raises:
             OSError, ValueError: there is no such address.
         """
+        if not address:
+            raise ValueError("the media of the call does not pass through any")
         socket = self._sockets.get(address)
         if socket is None:
             host, _, port = address.rpartition(":")
