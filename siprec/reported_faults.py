@@ -29,6 +29,7 @@ def told(fault: Fault) -> Told:
         case i.DocumentFailed(call_sid=sid, account_sid=account_sid, request=request):
             about = About(account_sid=account_sid, call_sid=sid, request=request)
             return Told(about, fault.code, fault.text)
-        case i.ReportsDropped(node=node, count=count):
-            text = f"the proxy of {node} dropped {count} reports while Redis was away"
+        case _:
+            dropped = f"the proxy of {fault.node} dropped {fault.count} reports"
+            text = f"{dropped} while Redis was away"
             return Told(About(), REPORTS_LOST, text)
