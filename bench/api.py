@@ -26,7 +26,7 @@ from bench.cpu import groups
 from bench.hammer import Client, hammering
 from bench.latency import Latencies, Spread
 from bench.load import Sipp, caller
-from bench.stack import HOST, BenchError, Stack
+from bench.stack import HOST, RTP_PORTS, BenchError, Stack
 
 NUMBER = "2000"
 KEYS = 4
@@ -70,15 +70,24 @@ class Rounds:
         return max(each.p50 for each in self.setups) - min(each.p50 for each in self.setups)
 
 
-def compare(folder: Path, *, rate: int, seconds: int, times: int) -> dict[Api, Rounds]:
+def compare(
+    folder: Path,
+    *,
+    rate: int,
+    seconds: int,
+    times: int,
+    rtp_ports: tuple[int, int] = RTP_PORTS,
+) -> dict[Api, Rounds]:
     """Measure `times` rounds of each kind, `rate` calls per second for `seconds` each.
+
+    `rtp_ports` are the first and the last port of rtpengine.
 
     Raises:
         BenchError: the run itself failed.
     """
     found = {api: Rounds() for api in Api}
     with ExitStack() as opened:
-        stack = opened.enter_context(Stack(folder))
+        stack = opened.enter_context(Stack(folder, rtp_ports))
         srs = opened.enter_context(Sipp("srs", folder, "-t", "t1"))
         callee = opened.enter_context(Sipp("callee", folder))
         _configure(stack, folder, srs_port=srs.port, callee_port=callee.port)

@@ -45,9 +45,12 @@ def free_port() -> int:
 
 
 class Stack:
-    """A running stack. Use it with `with`; `pid` is that of `siprec run`."""
+    """A running stack. Use it with `with`; `pid` is that of `siprec run`.
 
-    def __init__(self, folder: Path) -> None:
+    `rtp_ports` are the first and the last port of its rtpengine.
+    """
+
+    def __init__(self, folder: Path, rtp_ports: tuple[int, int] = RTP_PORTS) -> None:
         self.proxy_port, self.src_port, self.api_port = free_port(), free_port(), free_port()
         self.log = folder / "stack.log"
         self._state = folder / "state"
@@ -56,7 +59,7 @@ class Stack:
             f'[sip]\nlisten = ["udp:{HOST}:{self.proxy_port}"]\n'
             f'[src]\nlisten = ["udp:{HOST}:{self.src_port}", "tcp:{HOST}:{self.src_port}"]\n'
             f'[control]\nlisten = "{HOST}:{self.api_port}"\n'
-            f"[rtpengine]\nport_min = {RTP_PORTS[0]}\nport_max = {RTP_PORTS[1]}\n"
+            f"[rtpengine]\nport_min = {rtp_ports[0]}\nport_max = {rtp_ports[1]}\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
 
