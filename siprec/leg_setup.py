@@ -28,7 +28,7 @@ from siprec.leg_end import (
 from siprec.leg_growth import forget_growth
 from siprec.leg_target import target_of
 from siprec.model import Leg, StreamState
-from siprec.sdp import check_answer
+from siprec.sdp import check_answer, muted_offer
 from siprec.session_timer import timer_of_answer
 from siprec.sids import make_fork_tag, make_leg_call_id
 
@@ -71,6 +71,8 @@ def _fork_again(leg: Leg, at: At) -> LegOutcome:
 def _invite(leg: Leg, at: At) -> LegOutcome:
     moved = replace(
         leg,
+        offer=None if leg.offer is None else muted_offer(leg.offer, at.muted),
+        muted=at.muted,
         state=S.INVITING,
         call_id=make_leg_call_id(at.sid, leg.number, leg.attempt),
         from_tag=f"{at.sid[2:]}-{leg.number}-{leg.attempt}",

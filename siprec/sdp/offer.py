@@ -268,6 +268,7 @@ def _media_lines(media: Media, offered: OfferedMedia) -> list[str]:
         f"a=label:{offered.label}",
         *codec_lines(media, offered.formats),
         *([f"a=ptime:{ptime}"] if ptime else []),
-        "a=inactive" if media.direction == "inactive" else "a=sendonly",
+        # rtpengine may say `inactive` of a party on hold: what is muted is for the leg to say.
+        "a=sendonly",
         *([f"a=rtcp:{rtcp_port}"] if rtcp_port else []),
     ]

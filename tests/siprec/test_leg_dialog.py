@@ -291,7 +291,9 @@ def test_srs_that_does_not_know_the_session_fails_over_and_the_next_starts_pause
     stream = follow(outcome.stream, on_leg(2, FORK_OFFERED, answered(leg=2)), LATER_MS).stream
     assert gate(stream, 2) == (ALL, True)
     outcome = follow(stream, on_leg(2, GATE_SET), LATER_MS)
-    assert "SendAsked" in kinds(outcome)
+    # Its INVITE has told it.
+    assert leg_of(outcome.stream, 2).muted == ALL
+    assert "SendAsked" not in kinds(outcome)
     assert outcome.stream.state is S.PAUSED
 
 

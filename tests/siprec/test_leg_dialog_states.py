@@ -46,7 +46,8 @@ ASK_MS = PLAN.answer_ms + ASK_GRACE_MS
 
 
 def test_pause_before_the_srs_answered_is_silent_from_the_first_packet_on() -> None:
-    for state in (S.FORKING, S.INVITING):
+    # An SRS that is not invited yet is offered silence; the other is told once it has answered.
+    for state, told in ((S.FORKING, []), (S.INVITING, ["SendAsked"])):
         path = PATHS[S.RECORDING][len(PATHS[state]) :]
         stream = follow(stream_in(state), [PAUSE], LATER_MS).stream
         assert (stream.state, stream.paused) == (state, PAUSE.sides)
@@ -54,7 +55,15 @@ def test_pause_before_the_srs_answered_is_silent_from_the_first_packet_on() -> N
         assert kinds(outcome) == ["AnswerFork"]
         assert gate(outcome.stream) == (ALL, True)
         outcome = follow(outcome.stream, path[-1:], LATER_MS)
-        assert (kinds(outcome), outcome.stream.state) == (["SendAsked"], S.PAUSED)
+        assert (kinds(outcome), outcome.stream.state) == (told, S.PAUSED)
+
+
+def test_resume_of_what_was_offered_silent_is_told() -> None:
+    stream = follow(stream_in(S.FORKING), [PAUSE, *PATHS[S.RECORDING]], LATER_MS).stream
+    assert (stream.state, leg_of(stream).muted) == (S.PAUSED, ALL)
+    outcome = follow(stream, [RESUME], LATER_MS)
+    assert kinds(outcome) == ["SendAsked"]
+    assert gate(outcome.stream) == (ALL, False)
 
 
 def test_pause_while_rtpengine_is_given_the_answer_gives_it_another() -> None:

@@ -55,13 +55,6 @@ def test_muted_offer_changes_nothing_but_directions_and_the_version() -> None:
     assert (muted.media, muted.fork) == (OFFER.media, OFFER.fork)
 
 
-def test_muted_offer_of_a_party_on_hold_is_sendonly_again() -> None:
-    held = fork(media("0", port=30136), media("1", port=30150, direction="inactive"))
-    offer = compose_offer(held, WANTED, LABELS, 1, 1)
-    assert directions(offer) == ["inactive", "sendonly"]
-    assert directions(muted_offer(offer, ())) == ["sendonly", "sendonly"]
-
-
 def test_origin_that_is_none_keeps_as_it_is() -> None:
     odd = Offer(sdp=OFFER.sdp.replace("o=- ", "o=-"), media=OFFER.media, fork=OFFER.fork)
     assert muted_offer(odd, ("1",)).sdp.splitlines()[1] == odd.sdp.splitlines()[1]

@@ -111,9 +111,9 @@ def test_compose_offer_that_keeps_digits_needs_audio() -> None:
         compose_offer(fork(block), WANTED[:1], LABELS, 1, 1, keep_digits=True)
 
 
-def test_compose_offer_of_a_held_party_is_inactive() -> None:
+def test_compose_offer_of_a_party_on_hold_is_sendonly() -> None:
     offer = compose_offer(fork(media(direction="inactive")), WANTED[:1], LABELS, 1, 1)
-    assert parse(offer.sdp).media[0].direction == "inactive"
+    assert parse(offer.sdp).media[0].direction == "sendonly"
 
 
 def test_compose_offer_over_ipv6_says_ip6() -> None:
