@@ -265,6 +265,9 @@ def test_srs_that_forgets_again_fails_the_stream(studio: Studio) -> None:
     call = place(studio, "both-tracks", connector=connector)
     stream = sound(studio, call, srs)
     studio.stack.cli("stream", "pause", stream.sid)
+    poll(lambda: len(srs.sessions()) == 2, why=lambda: str(call.streams()))
+    assert call.stream("both", StreamState.PAUSED).sid == stream.sid
+    studio.stack.cli("stream", "resume", stream.sid)
     assert call.stream("both", StreamState.FAILED).error_code == UNREACHABLE
     assert call.hang_up().end_reason == "bye"
     assert shown_alerts(call, srs) == promised_alerts("srs-forgets")[2:]
