@@ -16,6 +16,7 @@ from siprec.leg_end import (
     CHALLENGED,
     FLOW_FAILED,
     FLOW_TRIES,
+    GONE,
     UNREACHABLE,
     At,
     Fault,
@@ -33,7 +34,6 @@ from siprec.session_timer import running, timer_of_answer
 NO_ANSWER = 408
 TOO_SMALL = 422
 GLARE = 491
-GONE = 481
 # What an SRS says that does not know UPDATE, or not with metadata alone.
 NO_UPDATE = (400, 405, 415, 488, 501)
 # tm ends our request at `answer_ms`; a reply that was lost on the way to us is given up then.

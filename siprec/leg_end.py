@@ -18,6 +18,8 @@ UNREACHABLE = 32011
 # The TLS proxy's answer when the connection to the SRS is gone (RFC 5626).
 FLOW_FAILED = 430
 CHALLENGED = (401, 407)
+# The SRS does not know the dialog.
+GONE = 481
 
 S = StreamState
 
@@ -205,7 +207,7 @@ def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcom
     """Leave an SRS that does not know the dialog: 481 ends it (RFC 5057 §5.1)."""
     if event.attempt == leg.attempt and event.status < 300:
         return LegOutcome(replace(leg, heard_ms=at.now_ms))
-    if event.attempt != leg.attempt or event.status != 481:
+    if event.attempt != leg.attempt or event.status != GONE:
         return LegOutcome(leg)
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} does not know the session any more (481)")
     # It may have forgotten the session, and all that came, right after it last answered.
@@ -231,10 +233,13 @@ def bye_answered(leg: Leg, event: e.SrsByeAnswered, at: At) -> LegOutcome:
     if event.status in CHALLENGED and (again := challenged(leg, event.challenge, at)) is not None:
         return LegOutcome(again, (e.SendBye(),))
     if event.status == FLOW_FAILED and leg.flow_tries < FLOW_TRIES:
-        moved = replace(leg, flow_tries=leg.flow_tries + 1, cseq=leg.cseq + 1)
+        moved = replace(leg, flow_tries=leg.flow_tries + 1, cseq=leg.cseq + 1, bye_repeated=True)
         return LegOutcome(moved, (e.SendBye(),))
     done = bye_done(leg, event, at)
     if event.status < 300 or leg.error_code is not None:
+        return done
+    if event.status == GONE and leg.bye_repeated:
+        # The first BYE has ended the dialog.
         return done
     # It may have died long ago: while media flows nothing tells.
     text = f"the SRS {leg.srs} answered our BYE with {event.status}"
@@ -257,4 +262,5 @@ def finish_again(leg: Leg, event: e.OwnerChanged, at: At) -> LegOutcome:
         commands.append(e.ReleaseFork(fork_tag=leg.fork_tag))
     if not leg.bye_done:
         commands.append(e.SendBye())
-    return LegOutcome(replace(leg, deadline_ms=at.now_ms + STOP_MS), tuple(commands))
+    moved = replace(leg, deadline_ms=at.now_ms + STOP_MS, bye_repeated=not leg.bye_done)
+    return LegOutcome(moved, tuple(commands))

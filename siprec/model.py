@@ -267,7 +267,8 @@ class Leg:
     is to take the place of the one in use, `next_offer` what it offers; `no_video`: that is not
     tried again. `retries` counts how often it put us off. `min_se_s` is the smallest session timer
     that it takes.
-    `bye_done` and `fork_done` tell what of the ending is over. `error_code` is an alert code;
+    `bye_done` and `fork_done` tell what of the ending is over, `bye_repeated` that our BYE was sent
+    again while nobody knew whether the first had arrived. `error_code` is an alert code;
     `is_hopeless`: another SRS would fail in the same way.
     """
 
@@ -310,6 +311,7 @@ class Leg:
     timer: Timer | None = None
     min_se_s: int = 0
     bye_done: bool = False
+    bye_repeated: bool = False
     fork_done: bool = False
     began_ms: int = 0
     recording_ms: int | None = None

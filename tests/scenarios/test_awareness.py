@@ -311,6 +311,8 @@ def test_preference_before_the_answer_is_honoured_from_the_start(
 # Without Redis
 
 
+# Redis has 50 ms to answer in.
+@pytest.mark.alone
 def test_without_redis_an_aware_endpoint_is_told_that_it_may_be_recorded(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     server = RedisServer(tmp_path / "redis")

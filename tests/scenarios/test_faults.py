@@ -161,6 +161,8 @@ def seconds_to_ring(caller: Phone, callee: Phone, number: str) -> float:
     return seconds
 
 
+# Redis has 50 ms to answer in.
+@pytest.mark.alone
 def test_deaf_redis_delays_one_invite_a_little_and_reports_wait(tmp_path: Path) -> None:
     with stage_with_breakable_redis(tmp_path) as (stage, redis):
         caller, callee = stage.pair()

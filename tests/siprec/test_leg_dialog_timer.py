@@ -6,8 +6,8 @@ import pytest
 
 from siprec import events as e
 from siprec.connector import MetadataBy
-from siprec.leg_dialog import GONE, REFRESH_AGAIN_MS, TOO_SMALL
-from siprec.leg_end import UNREACHABLE
+from siprec.leg_dialog import REFRESH_AGAIN_MS, TOO_SMALL
+from siprec.leg_end import GONE, UNREACHABLE
 from siprec.model import Picture, Stream, StreamState
 from siprec.session_timer import running
 from tests.siprec.pauses import PAUSE, agree, directions, leg_of, refuse, version

@@ -278,6 +278,15 @@ def test_takeover_while_stopping_repeats_only_what_is_left() -> None:
     assert bye_left.leg.deadline_ms == LATER_MS + t.STOP_MS
 
 
+def test_bye_that_was_repeated_may_find_the_dialog_ended_by_the_first() -> None:
+    taken = happen(S.STOPPING, e.OwnerChanged(), bye_answered(481))
+    assert (taken.leg.bye_done, taken.commands) == (True, ())
+    lost = happen(S.STOPPING, bye_answered(t.FLOW_FAILED), bye_answered(481))
+    assert (lost.leg.bye_done, lost.commands) == (True, ())
+    unanswered = happen(S.STOPPING, e.OwnerChanged(), bye_answered(408))
+    assert kinds(unanswered) == ["RaiseAlert"]
+
+
 def test_end_of_a_forgotten_leg_has_nothing_to_wait_for() -> None:
     forgotten = Leg(number=3, state=S.STOPPED)
     for event in (*ENDS, e.DeadlinePassed(), e.OwnerChanged(), e.ForkReleased()):
