@@ -23,6 +23,7 @@ from siprec.leg_end import (
     LegOutcome,
     challenged,
     drop_late,
+    forgotten,
     wind_down,
 )
 from siprec.leg_gate import gate, labels_of
@@ -195,8 +196,10 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
     if event.status in CHALLENGED and (again := challenged(leg, event.challenge, at)) is not None:
         return _once_more(again, asked)
     is_timeout = event.is_timeout or event.status == NO_ANSWER
-    if event.status == GONE or (is_timeout and asked.is_refresh):
-        return _lost(leg, event, at)
+    if event.status == GONE:
+        return forgotten(leg, at)
+    if is_timeout and asked.is_refresh:
+        return _expired(leg, at)
     if event.status == FLOW_FAILED and leg.flow_tries < FLOW_TRIES:
         # Over another connection.
         return LegOutcome(replace(leg, asked=None, flow_tries=leg.flow_tries + 1))
@@ -224,13 +227,10 @@ def _once_more(leg: Leg, asked: Ask) -> LegOutcome:
     return LegOutcome(replace(leg, asked=replace(asked, cseq=leg.cseq)), (e.SendAsked(),))
 
 
-def _lost(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
-    """Leave an SRS that does not know the session, or lets it expire (RFC 5057, RFC 4028 §10)."""
-    text = f"the SRS {leg.srs} does not know the session any more (481)"
-    if event.status != GONE:
-        text = f"the SRS {leg.srs} did not answer the refresh of the session"
-    fault = Fault(UNREACHABLE, text)
-    return wind_down(leg, at, bye=event.status != GONE, fault=fault, heard_ms=leg.heard_ms)
+def _expired(leg: Leg, at: At) -> LegOutcome:
+    """Leave an SRS that lets the session expire (RFC 4028 §10)."""
+    fault = Fault(UNREACHABLE, f"the SRS {leg.srs} did not answer the refresh of the session")
+    return wind_down(leg, at, bye=True, fault=fault, heard_ms=leg.heard_ms)
 
 
 def _answered(leg: Leg) -> Leg:

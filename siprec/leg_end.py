@@ -204,11 +204,16 @@ def died(leg: Leg, event: e.SrsDied, at: At) -> LegOutcome:
 
 
 def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcome:
-    """Leave an SRS that does not know the dialog: 481 ends it (RFC 5057 §5.1)."""
+    """Note that the SRS lives, or leave one that does not know the dialog."""
     if event.attempt == leg.attempt and event.status < 300:
         return LegOutcome(replace(leg, heard_ms=at.now_ms))
     if event.attempt != leg.attempt or event.status != GONE:
         return LegOutcome(leg)
+    return forgotten(leg, at)
+
+
+def forgotten(leg: Leg, at: At) -> LegOutcome:
+    """Leave an SRS that does not know the dialog: 481 ends it (RFC 5057 §5.1)."""
     fault = Fault(UNREACHABLE, f"the SRS {leg.srs} does not know the session any more (481)")
     # It may have forgotten the session, and all that came, right after it last answered.
     return wind_down(leg, at, bye=False, fault=fault, heard_ms=leg.heard_ms)
