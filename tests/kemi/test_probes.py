@@ -2,6 +2,7 @@
 
 import selectors
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -26,9 +27,8 @@ pytestmark = pytest.mark.daemon
 
 @pytest.fixture(scope="module")
 def ports() -> Iterator[PortBlock]:
-    block = PortBlock()
-    yield block
-    block.close()
+    with closing(PortBlock()) as block:
+        yield block
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ Times of one run are compared, of rounds that alternate. What must not be is a c
 the API: it would wait for seconds where set-up takes milliseconds.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,9 @@ RTP_PORTS = 2000
 
 @pytest.mark.timeout(400)
 def test_set_up_does_not_depend_on_the_api(tmp_path: Path) -> None:
-    ports = PortBlock(RTP_PORTS)
-    try:
-        found = compare(
-            tmp_path, rate=25, seconds=5, times=3, rtp_ports=ports.take_range(RTP_PORTS)
-        )
-    finally:
-        ports.close()
+    with closing(PortBlock(RTP_PORTS)) as ports:
+        rtp_ports = ports.take_range(RTP_PORTS)
+        found = compare(tmp_path, rate=25, seconds=5, times=3, rtp_ports=rtp_ports)
     idle = found[Api.IDLE]
     assert [rounds.failed for rounds in found.values()] == [0] * len(Api)
     for api in (Api.DEAD, Api.HUNG):
