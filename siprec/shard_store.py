@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from siprec.actions import Action
 from siprec.alerts import Alert
 from siprec.inbox import Entry, to_fields
 from siprec.keys import ShardKeys, controllers_key, relatives_key
@@ -16,7 +15,7 @@ from siprec.kinship import Relative
 from siprec.model import Call, Stream, StreamOrder
 from siprec.pipe import Command, Pipe
 from siprec.record import Seal, from_json, to_json
-from siprec.store import Client, append_action, redis_errors
+from siprec.redis_client import Client, redis_errors
 from siprec.stream_events import Callback, StreamEvent, callback_of
 from siprec.vault import Vault
 from siprec.verdict import Verdict
@@ -285,11 +284,6 @@ class ShardStore:
             texts = self._redis.hvals(relatives_key(self._prefix, name))
         found = (from_json(Relative, text) for text in texts)
         return [relative for relative in found if relative.until_ms > now_ms]
-
-    def order_action(self, node: str, action: Action) -> None:
-        """Tell the proxy role of a node to do something, as `Store.order_action` does."""
-        with redis_errors():
-            append_action(self._redis, self._prefix, node, action)
 
 
 def _after(entry_id: str) -> str:

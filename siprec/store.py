@@ -1,38 +1,33 @@
-"""The Redis store as people use it: connectors, numbers, reading calls and streams, orders.
+"""The Redis store as people use it: connectors, numbers, reading calls and streams.
 
-Controllers write calls and streams through `siprec.shard_store`; nobody else does. This and
-that module are the only rooms of `siprec` that do I/O.
+Controllers write calls and streams through `siprec.shard_store`; nobody else does.
 """
 
 import heapq
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from siprec import actions
 from siprec.account_store import AccountStore
-from siprec.actions import Action
 from siprec.alert_lists import AlertLists
 from siprec.alerts import Alert
 from siprec.call_lists import CallLists
 from siprec.connector import Connector
 from siprec.document_store import DocumentStore
 from siprec.health import Load, SrsHealth
-from siprec.inbox import Entry, PauseOrdered, StartOrdered, StopOrdered, to_fields
 from siprec.keys import (
     ShardKeys,
     accounts_key,
-    actions_key,
     connectors_key,
     health_key,
     loads_key,
     numbers_key,
     turns_key,
 )
-from siprec.model import Call, Stream, StreamOrder, Track
+from siprec.model import Call, Stream
 from siprec.numbers import Number, candidates
+from siprec.order_store import OrderStore
 from siprec.record import RecordError, from_json, to_json
 from siprec.redis_client import Client as Client
 from siprec.redis_client import StoreUnavailable as StoreUnavailable
@@ -40,19 +35,13 @@ from siprec.redis_client import connect as connect
 from siprec.redis_client import redis_errors as redis_errors
 from siprec.sids import SHARDS, SidError, call_sid_of, shard_of_alert_sid, shard_of_sid
 from siprec.vault import Vault
-from siprec.verdict import Verdict
 
 LOAD_FRESH_MS = 5_000
 LOAD_KEPT_MS = 60_000
-ACTIONS_KEPT = 1_000
-
-
-class NoVerdict(RuntimeError):
-    """No controller answered an order in time: the SRC role may be down."""
 
 
 class Store:
-    """Connectors, numbers, reading and ordering. Thread-safe as the client is.
+    """Connectors, numbers and reading, with rooms for the rest. Thread-safe as the client is.
 
     `vault` seals what must not be stored in clear; without one the keys are those of
     $SIPREC_SECRET_KEYS. SDP of a stream whose key is missing reads as "": people may see the
@@ -67,6 +56,7 @@ class Store:
         self.documents = DocumentStore(client, prefix)
         self.lists = CallLists(client, prefix)
         self.alert_lists = AlertLists(client, prefix)
+        self.orders = OrderStore(client, prefix, self._vault)
 
     @classmethod
     def connect(
@@ -326,72 +316,6 @@ class Store:
         alerts = (from_json(Alert, fields["d"]) for _, fields in page)
         return next((alert for alert in alerts if alert.sid == sid), None)
 
-    # Orders
-
-    def order_start(self, call_sid: str, order: StreamOrder, timeout_s: float = 5.0) -> Verdict:
-        """Ask for a stream on a live call and wait until it is accepted or refused.
-
-        Raises:
-            SidError, NoVerdict, StoreUnavailable.
-        """
-        request_id = secrets.token_hex(16)
-        entry = StartOrdered(request_id=request_id, call_sid=call_sid, order=order)
-        return self._order(shard_of_sid(call_sid), request_id, entry, timeout_s)
-
-    def order_stop(self, stream_sid: str, timeout_s: float = 5.0) -> Verdict:
-        """Ask for the end of a stream and wait until that is accepted or refused.
-
-        Raises:
-            SidError, NoVerdict, StoreUnavailable.
-        """
-        shard = shard_of_sid(call_sid_of(stream_sid))
-        request_id = secrets.token_hex(16)
-        entry = StopOrdered(request_id=request_id, stream_sid=stream_sid)
-        return self._order(shard, request_id, entry, timeout_s)
-
-    def order_pause(
-        self,
-        stream_sid: str,
-        track: Track = Track.BOTH,
-        *,
-        is_resumed: bool = False,
-        timeout_s: float = 5.0,
-    ) -> Verdict:
-        """Ask for a pause of a stream, or for its end; wait until that is accepted or refused.
-
-        `track` says whose voice: of a party that the stream does not carry nothing changes.
-
-        Raises:
-            SidError, NoVerdict, StoreUnavailable.
-        """
-        shard = shard_of_sid(call_sid_of(stream_sid))
-        request_id = secrets.token_hex(16)
-        entry = PauseOrdered(
-            request_id=request_id, stream_sid=stream_sid, track=track, is_resumed=is_resumed
-        )
-        return self._order(shard, request_id, entry, timeout_s)
-
-    def order_action(self, node: str, action: Action) -> None:
-        """Tell the proxy role of a node to do something. It does so soon, or never if it is down.
-
-        Raises:
-            StoreUnavailable.
-        """
-        with redis_errors():
-            append_action(self._redis, self._prefix, node, action)
-
-    def _order(self, shard: int, request_id: str, entry: Entry, timeout_s: float) -> Verdict:
-        keys = self._keys(shard)
-        with redis_errors():
-            entry_id = self._redis.xadd(keys.inbox, to_fields(entry, self._vault.seal))
-            popped = self._redis.blpop([keys.reply(request_id)], timeout=timeout_s)
-            if popped is None:
-                # Who is told that nothing came of it orders again: it must not happen later.
-                self._redis.xdel(keys.inbox, entry_id)
-        if popped is None:
-            raise NoVerdict(f"no controller answered within {timeout_s:g} s")
-        return from_json(Verdict, popped[1])
-
     # Operation
 
     def leased_shards(self) -> int:
@@ -401,9 +325,3 @@ class Store:
             for shard in range(SHARDS):
                 pipe.exists(self._keys(shard).lease)
             return sum(pipe.execute())
-
-
-def append_action(client: Client, prefix: str, node: str, action: Action) -> None:
-    """Append an action to the Stream of a node; the oldest that nobody read are dropped."""
-    fields = actions.to_fields(action)
-    client.xadd(actions_key(prefix, node), fields, maxlen=ACTIONS_KEPT, approximate=True)

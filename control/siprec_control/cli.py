@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from siprec.errors import SiprecError
+from siprec.order_store import NoVerdict
 from siprec.record import RecordError
 from siprec.sids import SidError
-from siprec.store import NoVerdict, StoreUnavailable
+from siprec.store import StoreUnavailable
 from siprec_control.commands import (
     account,
     alert,

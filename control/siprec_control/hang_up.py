@@ -18,4 +18,4 @@ def hang_up(store: Store, call: Call, reason: str) -> None:
     """
     if call.is_plugged_in:
         raise NotOurs(f"Call {call.sid} is carried by a proxy that only reports")
-    store.order_action(call.node, end_of(call, reason, is_ordered=True))
+    store.orders.action(call.node, end_of(call, reason, is_ordered=True))

@@ -84,8 +84,8 @@ def levels(ksr: StrictKsr) -> list[object]:
 def test_call_is_ended_once(
     actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
 ) -> None:
-    store.order_action(NODE, END)
-    store.order_action("another", END)
+    store.orders.action(NODE, END)
+    store.orders.action("another", END)
     assert actions.turn()
     assert actions.turn()
     assert requests(ksr) == [
@@ -118,7 +118,7 @@ def test_call_whose_byes_cannot_be_sent_is_told(
     actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
 ) -> None:
     ksr.returns["tm.t_uac_send"] = -1
-    store.order_action(NODE, END)
+    store.orders.action(NODE, END)
     assert actions.turn()
     assert levels(ksr) == ["warn"]
     assert told(client, prefix) == ["the call could not be ended (0 of 2 BYEs could be sent): lost"]
@@ -138,7 +138,7 @@ def test_call_that_is_not_known_here_is_told(
     result: object,
 ) -> None:
     answer_rpc(ksr, result)
-    store.order_action(NODE, END)
+    store.orders.action(NODE, END)
     assert actions.turn()
     assert not ksr.named("tm.t_uac_send")
     assert levels(ksr) == ["warn"]
@@ -153,7 +153,7 @@ def test_call_that_is_over_needs_no_bye(
     actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
 ) -> None:
     answer_rpc(ksr, {**DIALOG, "state": 5})
-    store.order_action(NODE, END)
+    store.orders.action(NODE, END)
     assert actions.turn()
     assert not ksr.named("tm.t_uac_send")
     assert [type(entry) for entry in entries(client, prefix)] == [CallHungUp]
@@ -164,7 +164,7 @@ def test_call_that_rings_is_cancelled_until_it_is_over(
 ) -> None:
     # An INVITE that was challenged, and came again.
     answer_rpc(ksr, [{**EARLY, "state": 5}, EARLY])
-    store.order_action(NODE, replace(END, to_tag=""))
+    store.orders.action(NODE, replace(END, to_tag=""))
     assert actions.turn()
     assert requests(ksr)[1] == ("tm.cancel", ["a@b", "7"])
     answer_rpc(ksr, None)
@@ -179,7 +179,7 @@ def test_call_that_is_answered_all_the_same_is_hung_up(
     actions: Actions, store: Store, ksr: StrictKsr, client: Client, prefix: str
 ) -> None:
     answer_rpc(ksr, EARLY)
-    store.order_action(NODE, replace(END, to_tag="", is_ordered=True))
+    store.orders.action(NODE, replace(END, to_tag="", is_ordered=True))
     assert actions.turn()
     answer_rpc(ksr, DIALOG)
     assert actions.turn()
@@ -199,7 +199,7 @@ def test_call_that_rings_on_is_told(
 ) -> None:
     monkeypatch.setattr(module, "CANCEL_S", 0.0)
     answer_rpc(ksr, EARLY)
-    store.order_action(NODE, replace(END, to_tag=""))
+    store.orders.action(NODE, replace(END, to_tag=""))
     assert actions.turn()
     assert told(client, prefix) == ["the call could not be ended (it rings on): lost"]
 
@@ -218,7 +218,7 @@ def test_action_that_is_not_understood_is_logged_and_passed_over(
     actions: Actions, store: Store, client: Client, prefix: str, ksr: StrictKsr
 ) -> None:
     client.xadd(actions_key(prefix, NODE), {"t": "sing", "d": "{}"})
-    store.order_action(NODE, END)
+    store.orders.action(NODE, END)
     assert actions.turn()
     assert levels(ksr) == ["err", "info"]
 
@@ -227,7 +227,7 @@ def test_dialog_that_is_not_whole_ends_nothing_else(
     actions: Actions, store: Store, ksr: StrictKsr
 ) -> None:
     answer_rpc(ksr, {**DIALOG, "caller": {}})
-    store.order_action(NODE, END)
+    store.orders.action(NODE, END)
     assert actions.turn()
     assert actions.turn()
     assert levels(ksr) == ["err"]

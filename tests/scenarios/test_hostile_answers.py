@@ -67,7 +67,7 @@ class Onslaught:
         begun = {case: self._start(case) for case in cases}
         for sid in begun.values():
             if self._wait(sid, FAILED, RECORDING).state is RECORDING:
-                assert self._store.order_stop(sid).accepted
+                assert self._store.orders.stop(sid).accepted
         over = {case: self._wait(sid, FAILED, STOPPED) for case, sid in begun.items()}
         alerts = self._store.alerts(5 * len(cases))
         for case, stream in over.items():
@@ -76,7 +76,7 @@ class Onslaught:
     def _start(self, case: int) -> str:
         name = self._connectors[case % len(self._connectors)]
         order = StreamOrder(connector_name=name, parameters=((CASE_HEADER, str(case)),))
-        verdict = self._store.order_start(self.call_sid, order)
+        verdict = self._store.orders.start(self.call_sid, order)
         assert verdict.stream_sid, verdict
         return verdict.stream_sid
 

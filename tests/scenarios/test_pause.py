@@ -162,7 +162,7 @@ def test_pause_before_the_srs_answered_lets_nothing_through_from_the_start(
     srs, start = stage.recorder("--delay", "3000")
     with stage.spoken_call(start) as spoken:
         stream, talking = stage.wait_stream(spoken.caller, INVITING), spoken.talking
-        assert stage.stack.store.order_pause(stream.sid).accepted
+        assert stage.stack.store.orders.pause(stream.sid).accepted
         assert state_of(stage, stream) is INVITING
         stage.wait_stream(spoken.caller, PAUSED)
         wait_agreed(stage, stream, "1", "2")

@@ -37,7 +37,7 @@ class PooledCall:
     def order(self) -> str:
         """Start a stream, and give its sid."""
         order = StreamOrder(connector_name=self.connector, track=Track.INBOUND)
-        verdict = self.stage.stack.store.order_start(self.sid, order)
+        verdict = self.stage.stack.store.orders.start(self.sid, order)
         assert verdict.accepted, verdict
         assert verdict.stream_sid
         return verdict.stream_sid
@@ -57,7 +57,7 @@ class PooledCall:
 
     def stop(self, stream: Stream) -> None:
         """Stop a stream."""
-        assert self.stage.stack.store.order_stop(stream.sid).accepted
+        assert self.stage.stack.store.orders.stop(stream.sid).accepted
         self.wait(stream.sid, STOPPED)
 
     def hang_up(self) -> None:

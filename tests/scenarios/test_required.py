@@ -138,7 +138,7 @@ def end_of(stage: Stage) -> Callable[[Phone], Call]:
             to_tag=call.callee.tag,
             reason="nobody records it any more",
         )
-        stage.stack.store.order_action(call.node, action)
+        stage.stack.store.orders.action(call.node, action)
         return call
 
     return end

@@ -30,10 +30,11 @@ from siprec.model import (
     Timer,
 )
 from siprec.numbers import Number
+from siprec.order_store import ACTIONS_KEPT
 from siprec.record import SECRET
 from siprec.shard_store import ALERTS_KEPT, EVENTS_KEPT, LEASE_MS, RELATIVES_KEPT, REPLY_S
 from siprec.step import HISTORY
-from siprec.store import ACTIONS_KEPT, LOAD_FRESH_MS
+from siprec.store import LOAD_FRESH_MS
 from siprec.stream_events import Callback, StreamEvent, Undelivered
 from siprec.verdict import Verdict
 from tests.siprec.test_actions import ACTIONS

@@ -1,27 +1,22 @@
 """The store as people use it, against a real Redis."""
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from siprec import actions
-from siprec.actions import EndCall
 from siprec.alerts import Alert, AlertLevel
 from siprec.connector import Connector, Srs
 from siprec.health import Circuit, Load, SrsHealth, SrsLoad, srs_key
-from siprec.inbox import PauseOrdered, StartOrdered, StopOrdered, from_fields
-from siprec.keys import ShardKeys, actions_key, connectors_key, loads_key
-from siprec.model import Call, Stream, StreamOrder, StreamState, Track
+from siprec.keys import ShardKeys, connectors_key, loads_key
+from siprec.model import Call, Stream, StreamState
 from siprec.numbers import Number
 from siprec.record import RecordError
 from siprec.shard_store import Save, ShardStore
 from siprec.sids import SidError, make_call_sid, make_stream_sid, shard_of_sid
-from siprec.store import ACTIONS_KEPT, LOAD_KEPT_MS, NoVerdict, Store, StoreUnavailable
+from siprec.store import LOAD_KEPT_MS, Store, StoreUnavailable
 from siprec.vault import VARIABLE, Vault, VaultError
-from siprec.verdict import Verdict
 from tests.control.processes import RedisServer
 from tests.siprec.keyed import KEY, holds_keys, with_keys
 from tests.siprec.streams import ACCOUNT_SID, CALL_SID, NOW_MS, STREAM_SID, stream_in
@@ -53,12 +48,6 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def shards(redis_server: RedisServer, prefix: str) -> ShardStore:
     return ShardStore(redis_server.client, prefix, "controller")
-
-
-def own(shards: ShardStore, sid: str) -> Save:
-    shard = shard_of_sid(sid)
-    (grant,) = shards.acquire([shard], 1)
-    return Save(shards.keys(shard), grant.epoch)
 
 
 def write(shards: ShardStore, call: Call, *streams: Stream, retired: bool = False) -> None:
@@ -321,125 +310,6 @@ def test_alert_is_given_by_its_sid(store: Store, shards: ShardStore) -> None:
     for wrong in ("NO", "NO40" + "0" * 30, "CA03" + "0" * 30):
         with pytest.raises(SidError, match="is not a NO sid"):
             store.alert(wrong)
-
-
-# Orders
-
-
-class Controller(threading.Thread):
-    """Answers the first order in a shard's inbox."""
-
-    def __init__(self, server: RedisServer, shards: ShardStore, sid: str, verdict: Verdict) -> None:
-        super().__init__()
-        self._redis, self._shards = server.client, shards
-        self._save, self._verdict = own(shards, sid), verdict
-        self.order: object = None
-
-    def run(self) -> None:
-        """Wait for the order and answer it."""
-        streams: Any = self._redis.xread({self._save.keys.inbox: "0"}, block=10_000)
-        order = from_fields(streams[0][1][0][1])
-        self.order = order
-        if isinstance(order, StartOrdered | StopOrdered | PauseOrdered):
-            self._save.verdict(order.request_id, self._verdict)
-        self._shards.commit([self._save])
-
-
-def test_order_start_waits_for_the_verdict(
-    store: Store, shards: ShardStore, redis_server: RedisServer
-) -> None:
-    verdict = Verdict(accepted=True, text="accepted", stream_sid=STREAM_SID)
-    controller = Controller(redis_server, shards, CALL_SID, verdict)
-    controller.start()
-    order = StreamOrder(name="main", parameters=(("X-Id", "ü"),))
-    assert store.order_start(CALL_SID, order, timeout_s=10) == verdict
-    controller.join()
-    assert isinstance(controller.order, StartOrdered)
-    assert (controller.order.call_sid, controller.order.order) == (CALL_SID, order)
-
-
-def test_order_stop_waits_for_the_verdict(
-    store: Store, shards: ShardStore, redis_server: RedisServer
-) -> None:
-    verdict = Verdict(accepted=False, text="no such stream", code=31952)
-    controller = Controller(redis_server, shards, STREAM_SID, verdict)
-    controller.start()
-    assert store.order_stop(STREAM_SID, timeout_s=10) == verdict
-    controller.join()
-    assert isinstance(controller.order, StopOrdered)
-    assert controller.order.stream_sid == STREAM_SID
-
-
-def test_order_pause_waits_for_the_verdict(
-    store: Store, shards: ShardStore, redis_server: RedisServer
-) -> None:
-    verdict = Verdict(accepted=True, text="is resuming", stream_sid=STREAM_SID)
-    controller = Controller(redis_server, shards, STREAM_SID, verdict)
-    controller.start()
-    ordered = store.order_pause(STREAM_SID, Track.OUTBOUND, is_resumed=True, timeout_s=10)
-    assert ordered == verdict
-    controller.join()
-    order = controller.order
-    assert isinstance(order, PauseOrdered)
-    assert (order.stream_sid, order.track, order.is_resumed) == (STREAM_SID, Track.OUTBOUND, True)
-
-
-def test_order_that_no_controller_answers_is_named_so_and_withdrawn(
-    store: Store, redis_server: RedisServer, prefix: str
-) -> None:
-    with pytest.raises(NoVerdict, match=r"within 0\.05 s"):
-        store.order_stop(STREAM_SID, timeout_s=0.05)
-    inbox = ShardKeys(prefix, shard_of_sid(STREAM_SID)).inbox
-    # It was there, and is there no more.
-    assert redis_server.client.xinfo_stream(inbox)["entries-added"] == 1
-    assert redis_server.client.xlen(inbox) == 0
-
-
-@pytest.mark.parametrize("sid", [CALL_SID, "SR0", ""])
-def test_order_to_stop_what_is_no_stream_is_refused_before_it_is_sent(
-    store: Store, sid: str
-) -> None:
-    with pytest.raises(SidError):
-        store.order_stop(sid)
-    with pytest.raises(SidError):
-        store.order_pause(sid)
-
-
-def test_order_to_start_on_what_is_no_call_is_refused_before_it_is_sent(store: Store) -> None:
-    with pytest.raises(SidError):
-        store.order_start("CA0", StreamOrder())
-
-
-def test_action_is_appended_to_the_stream_of_its_node(
-    store: Store, shards: ShardStore, redis_server: RedisServer, prefix: str
-) -> None:
-    ends = [
-        EndCall(
-            call_sid=CALL_SID,
-            account_sid=ACCOUNT_SID,
-            sip_call_id="a@b",
-            from_tag="f",
-            to_tag="t",
-            reason=reason,
-        )
-        for reason in ("one", "two")
-    ]
-    store.order_action("here", ends[0])
-    shards.order_action("here", ends[1])
-    read: Any = redis_server.client.xrange(actions_key(prefix, "here"))
-    assert [actions.from_fields(fields) for _, fields in read] == ends
-    assert not redis_server.client.exists(actions_key(prefix, "there"))
-
-
-def test_actions_that_nobody_reads_are_bounded(
-    store: Store, redis_server: RedisServer, prefix: str
-) -> None:
-    end = EndCall(
-        call_sid=CALL_SID, account_sid="", sip_call_id="", from_tag="", to_tag="", reason=""
-    )
-    for _ in range(ACTIONS_KEPT + 200):
-        store.order_action("here", end)
-    assert redis_server.client.xlen(actions_key(prefix, "here")) < ACTIONS_KEPT + 200
 
 
 # Operation

@@ -126,7 +126,7 @@ def test_call_from_tls_that_nobody_records_any_more_is_ended(
         to_tag=callee.tag,
         reason="nobody records it any more",
     )
-    stack.store.order_action(stack.runtime.node, action)
+    stack.store.orders.action(stack.runtime.node, action)
     for phone in (caller, callee):
         bye = phone.expect("BYE")
         assert bye.to_tag == phone.tag

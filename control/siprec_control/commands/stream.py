@@ -110,7 +110,7 @@ def start_stream(arguments: argparse.Namespace) -> int:
     order = _order(arguments)
     check_order(order)
     with open_store(arguments) as (store, _):
-        verdict = store.order_start(arguments.call, order)
+        verdict = store.orders.start(arguments.call, order)
         if not verdict.accepted or verdict.stream_sid is None:
             raise Refused(_refusal("stream was refused", verdict.code, verdict.text))
         sid = verdict.stream_sid
@@ -126,7 +126,7 @@ def pause_stream(arguments: argparse.Namespace) -> int:
     track, is_resumed = _track(arguments.track), arguments.is_resumed
     with open_store(arguments) as (store, _):
         sid = _find(store, arguments.stream, arguments.call, live_only=True)
-        verdict = store.order_pause(sid, track, is_resumed=is_resumed)
+        verdict = store.orders.pause(sid, track, is_resumed=is_resumed)
         if not verdict.accepted:
             verb = "resumed" if is_resumed else "paused"
             raise Refused(_refusal(f"stream {sid} was not {verb}", verdict.code, verdict.text))
@@ -142,7 +142,7 @@ def stop_stream(arguments: argparse.Namespace) -> int:
     """Stop a stream by sid or name; with --wait until it has stopped."""
     with open_store(arguments) as (store, _):
         sid = _find(store, arguments.stream, arguments.call, live_only=True)
-        verdict = store.order_stop(sid)
+        verdict = store.orders.stop(sid)
         if not verdict.accepted:
             raise Refused(_refusal(f"stream {sid} was not stopped", verdict.code, verdict.text))
         if arguments.wait:

@@ -9,8 +9,9 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
+from siprec.order_store import NoVerdict
 from siprec.record import RecordError
-from siprec.store import NoVerdict, Store, StoreUnavailable
+from siprec.store import Store, StoreUnavailable
 from siprec_control.console.door import make_door
 from siprec_control.console.routes import router as console
 from siprec_control.rest import (

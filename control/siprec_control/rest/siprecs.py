@@ -80,13 +80,13 @@ def update(request: Request, account_sid: str, call_sid: str, siprec: str) -> JS
         if "Track" in fields:
             raise bad_value("Track", "goes with Status=paused and Status=in-progress only")
         if not stream.state.is_final:
-            _accepted(desk.store.order_stop(stream.sid))
+            _accepted(desk.store.orders.stop(stream.sid))
     else:
         track = track_of(fields.get("Track", Track.BOTH.value))
         if stream.state.is_final:
             raise ApiError(400, NOT_IN_PROGRESS, f"Stream {stream.sid} is {stream.state.value}")
         is_resumed = status == "in-progress"
-        _accepted(desk.store.order_pause(stream.sid, track, is_resumed=is_resumed))
+        _accepted(desk.store.orders.pause(stream.sid, track, is_resumed=is_resumed))
     return JSONResponse(shown(desk, stream, status))
 
 
@@ -174,7 +174,7 @@ def start_on(desk: Desk, call: Call, order: StreamOrder) -> Stream:
     """
     if call.ended_ms is not None:
         raise ApiError(400, NOT_IN_PROGRESS, f"Call {call.sid} is not in progress")
-    verdict = _accepted(desk.store.order_start(call.sid, order))
+    verdict = _accepted(desk.store.orders.start(call.sid, order))
     sid = verdict.stream_sid or ""
     fresh = Stream(sid=sid, call_sid=call.sid, account_sid=call.account_sid, order=order)
     return desk.store.stream(sid) or fresh

@@ -65,7 +65,7 @@ def _follow(desk: Desk, call: Call, step: Step) -> None:
     if step.order is not None:
         start_on(desk, call, step.order)
     elif step.do is Verb.STOP:
-        desk.store.order_stop(find(desk, call, step.name).sid)
+        desk.store.orders.stop(find(desk, call, step.name).sid)
     else:
         end(desk, call)
 

@@ -26,7 +26,7 @@ class Endings:
             call, reason = self._waiting[0]
             action = end_of(call, reason, is_ordered=False)
             try:
-                self._store.order_action(call.node, action)
+                self._store.orders.action(call.node, action)
             except StoreUnavailable as error:
                 ksr.log("warning", f"controller: {call.sid} not ended yet: {error}")
                 return
