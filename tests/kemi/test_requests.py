@@ -6,95 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from siprec import events as e
-from siprec.connector import Connector, MetadataBy, MetadataType, ParametersIn, Srs
-from siprec.model import (
-    Call,
-    Leg,
-    Party,
-    Picture,
-    Plan,
-    Side,
-    Stream,
-    StreamOrder,
-    StreamState,
-    Timer,
-    Track,
-)
+from siprec.connector import MetadataType, ParametersIn
+from siprec.model import Side, StreamState, Track
 from siprec.multipart import parse
 from siprec_kemi.src import requests
 from siprec_kemi.src.addresses import Address
-from siprec_kemi.src.requests import Hop, Outgoing
-from tests.siprec.pauses import GATE_SET, PAUSE_CALLER
-from tests.siprec.streams import (
-    ACCOUNT_SID,
-    CALL_SID,
-    FORK_OFFERED,
-    LATER_MS,
-    NOW_MS,
-    OFFER,
-    PATHS,
-    PLAN,
-    STREAM_SID,
-    answered,
-    begun,
-    follow,
-    on_leg,
-)
+from siprec_kemi.src.requests import Hop
+from tests.kemi.composed import HOP, PLAIN, bye, headers_of, invite, leg_in, shown
+from tests.siprec.streams import OFFER, STREAM_SID, answered
 
 GOLDEN = Path(__file__).parent / "golden"
-HOP = Hop(
-    uri="sip:192.0.2.1:5080;transport=tcp",
-    ours=Address("tcp:198.51.100.1:5070", "src.example:5070"),
-    us="sip:siprec@src.example:5070;transport=tcp",
-)
-CALL = Call(
-    sid=CALL_SID,
-    account_sid=ACCOUNT_SID,
-    sip_call_id="a!b@192.0.2.7",
-    caller=Party(name='Zoë "!" <&> O\'Neil', uri="sip:+1!5@a.example", tag="tagA"),
-    callee=Party(name="", uri="sip:bob@b.example", tag="tagB"),
-    session_id="ab30317f1a784dc48ff824d0d3715d86;remote=47755a9de7794ba387653f2099600ef2",
-    rtpengine="127.0.0.1:2223",
-    started_ms=NOW_MS - 5_000,
-    answered_ms=NOW_MS,
-)
-ORDER = StreamOrder(name="main", parameters=(("X-Case", "50% !done"), ("X-Agent", "Zoë <1>")))
-
-
-def stream_in(state: StreamState, order: StreamOrder = ORDER) -> Stream:
-    return follow(begun(order).stream, PATHS[state]).stream
-
-
-PLAIN = Connector(account_sid=ACCOUNT_SID, name="Default", srs=(Srs(uri="sip:s"),))
-
-
-def leg_in(state: StreamState) -> Leg:
-    (leg,) = stream_in(state).legs
-    return leg
-
-
-def invite(leg: Leg | None = None, connector: Connector = PLAIN, hop: Hop = HOP) -> Outgoing:
-    stream = stream_in(StreamState.INVITING)
-    leg = leg or leg_in(StreamState.INVITING)
-    return requests.invite(CALL, stream, leg, connector, hop, NOW_MS)
-
-
-def bye(leg: Leg | None = None, connector: Connector | None = PLAIN, hop: Hop = HOP) -> Outgoing:
-    stream = stream_in(StreamState.STOPPING)
-    leg = leg or leg_in(StreamState.STOPPING)
-    return requests.bye(CALL, stream, leg, connector, hop, NOW_MS + 9_000)
-
-
-def shown(request: Outgoing) -> str:
-    """Write a request as it is for the golden files, line ends as LF."""
-    head = f"{request.method} {request.uri}\n-> {request.next_hop} from {request.socket}\n"
-    text = head + request.headers + "".join(request.risky_headers) + "\n" + request.body
-    return text.replace("\r\n", "\n")
-
-
-def headers_of(request: Outgoing) -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in request.headers.splitlines())
 
 
 @pytest.mark.parametrize("name", ["invite", "bye"])
@@ -269,138 +190,6 @@ def test_options_in_the_dialog_has_no_body_and_its_own_cseq() -> None:
     headers = headers_of(request)
     assert (headers["CSeq"], headers["Route"]) == ("5 OPTIONS", "<sip:192.0.2.1;lr>")
     assert (request.method, request.body) == ("OPTIONS", "")
-
-
-# While somebody paused
-
-
-def paused_leg(*events: e.Event | e.LegEvent) -> Leg:
-    """Give a leg whose re-INVITE is to be sent after these events."""
-    return follow(stream_in(StreamState.RECORDING), events).stream.legs[0]
-
-
-def test_reinvite_goes_on_in_the_dialog_with_sdp_and_metadata_as_they_are_now() -> None:
-    leg = paused_leg(PAUSE_CALLER, GATE_SET)
-    request = invite(leg)
-    headers = headers_of(request)
-    assert (headers["CSeq"], headers["Call-ID"]) == ("2 INVITE", leg.call_id)
-    assert headers["To"].endswith(";tag=srs1")
-    assert headers["Route"] == "<sip:192.0.2.1;lr>"
-    assert request.uri == "sip:192.0.2.9:5080"
-    assert (headers["Require"], headers["Contact"][-9:]) == ("siprec", ";+sip.src")
-    sdp, metadata = parse(request.body.encode(), headers["Content-Type"])
-    assert leg.offer is not None
-    assert sdp.body.decode() == leg.offer.sdp
-    assert sdp.body.count(b"a=inactive") == 1
-    # Only what has changed: labels and parameters were told at the beginning.
-    assert b"<datamode>partial" in metadata.body
-    assert (metadata.body.count(b"<send>"), metadata.body.count(b"<label>")) == (1, 0)
-    assert request.risky_headers == ()
-    assert b"X-Case" not in metadata.body
-
-
-# What else is told in the dialog
-
-
-def asking(*events: e.LegEvent | e.Event, plan: Plan = PLAN) -> tuple[Stream, Leg]:
-    """Give a stream and its leg whose request is to be sent after these events."""
-    stream = follow(begun(ORDER, plan).stream, PATHS[StreamState.RECORDING]).stream
-    stream = follow(stream, events, LATER_MS).stream
-    return stream, stream.legs[0]
-
-
-def sent(stream: Stream, leg: Leg, call: Call = CALL) -> Outgoing:
-    by_update = leg.asked is not None and leg.asked.by_update
-    write = requests.update if by_update else requests.invite
-    return write(call, stream, leg, PLAIN, HOP, LATER_MS)
-
-
-HELD = e.Pictured(picture=Picture(quiet=("2",)))
-BY_UPDATE = replace(PLAN, metadata_by=MetadataBy.UPDATE)
-
-
-def test_full_snapshot_has_labels_and_parameters_again() -> None:
-    request = sent(*asking(*on_leg(1, e.SnapshotRequested())))
-    _, metadata = parse(request.body.encode(), headers_of(request)["Content-Type"])
-    assert b"<datamode>complete" in metadata.body
-    assert b"X-Case" in metadata.body
-
-
-def test_change_by_update_is_metadata_without_sdp() -> None:
-    request = sent(*asking(HELD, plan=BY_UPDATE))
-    headers = headers_of(request)
-    assert (request.method, headers["CSeq"]) == ("UPDATE", "2 UPDATE")
-    assert headers["Contact"].endswith(";+sip.src")
-    assert headers["Content-Type"] == "application/rs-metadata+xml"
-    assert headers["Content-Disposition"] == "recording-session"
-    assert request.body.count("<send>") == 1
-
-
-def refresh(plan: Plan) -> Outgoing:
-    timed = replace(plan, session_s=600)
-    stream = follow(begun(ORDER, timed).stream, PATHS[StreamState.RECORDING]).stream
-    assert stream.deadline_ms is not None
-    stream = follow(stream, [e.DeadlinePassed()], stream.deadline_ms).stream
-    return sent(stream, stream.legs[0])
-
-
-def test_refresh_by_reinvite_is_sdp_alone() -> None:
-    request = refresh(PLAN)
-    headers = headers_of(request)
-    assert (headers["Content-Type"], request.body) == ("application/sdp", OFFER.sdp)
-    assert headers["Session-Expires"] == "600;refresher=uac"
-
-
-def test_refresh_by_update_has_no_body() -> None:
-    request = refresh(BY_UPDATE)
-    headers = headers_of(request)
-    assert (request.method, request.body) == ("UPDATE", "")
-    assert "Content-Type" not in headers
-    assert headers["Session-Expires"] == "600;refresher=uac"
-
-
-@pytest.mark.parametrize(
-    ("session_s", "min_se_s", "expected"),
-    [
-        (0, 0, {}),
-        (0, 900, {}),
-        (600, 0, {"Supported": "timer", "Session-Expires": "600"}),
-        (600, 900, {"Supported": "timer", "Session-Expires": "900", "Min-SE": "900"}),
-    ],
-)
-def test_invite_asks_for_the_session_timer_of_the_plan(
-    session_s: int, min_se_s: int, expected: dict[str, str]
-) -> None:
-    stream = follow(begun(ORDER, replace(PLAN, session_s=session_s)).stream, [FORK_OFFERED]).stream
-    leg = replace(stream.legs[0], min_se_s=min_se_s)
-    headers = headers_of(requests.invite(CALL, stream, leg, PLAIN, HOP, NOW_MS))
-    names = ("Supported", "Session-Expires", "Min-SE")
-    assert {name: headers[name] for name in names if name in headers} == expected
-
-
-def test_refresh_of_a_session_that_the_srs_refreshes_says_so() -> None:
-    stream, leg = asking(HELD, plan=replace(PLAN, session_s=600))
-    leg = replace(leg, timer=Timer(interval_s=90, is_ours=False))
-    assert headers_of(sent(stream, leg))["Session-Expires"] == "600;refresher=uas"
-
-
-def test_late_answer_is_acknowledged_with_the_number_of_its_invite() -> None:
-    late = requests.late_leg(leg_in(StreamState.INVITING), answered(), "call")
-    ack = requests.ack_to_late_answer(late, PLAIN, HOP)
-    goodbye = requests.bye_to_late_answer(late, PLAIN, HOP)
-    assert [headers_of(each)["CSeq"] for each in (ack, goodbye)] == ["1 ACK", "2 BYE"]
-
-
-def test_bye_while_on_hold_lists_only_who_was_still_heard() -> None:
-    stream, leg = asking(HELD)
-    request = requests.bye(CALL, stream, leg, PLAIN, HOP, LATER_MS)
-    assert request.body.count("<send>") == 1
-
-
-def test_bye_while_paused_lists_only_who_was_still_heard() -> None:
-    leg = replace(leg_in(StreamState.STOPPING), muted=("1",))
-    assert bye(leg).body.count("<send>") == 1
-    assert bye().body.count("<send>") == 2
 
 
 # Through the TLS proxy
