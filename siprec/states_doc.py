@@ -42,9 +42,9 @@ gets a leg, with `parallel` the other legs go on. The values are stored in Redis
 
 While a leg records, somebody may pause it: first rtpengine cuts the media off, then a re-INVITE
 tells the SRS (`a=inactive`), and when somebody resumes, rtpengine sends again as soon as the SRS
-has agreed (`siprec.leg_gate`). What changes in the call, and the session timer, take the same
-way: `siprec.leg_dialog` holds what the SRS knows against what it should, and sends one request at
-a time.
+has agreed (`siprec.leg_gate`). What is paused when an INVITE is sent is offered `a=inactive` in it.
+What changes in the call, and the session timer, take the same way: `siprec.leg_dialog` holds what
+the SRS knows against what it should, and sends one request at a time.
 """
 
 _EVENTS = """## Every event in every state
