@@ -284,6 +284,8 @@ class SendInvite:
 class SendAsked:
     """Send the re-INVITE or UPDATE that is asked, with SDP and metadata as they are now."""
 
+    cseq: int
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendCancel:
@@ -301,6 +303,8 @@ class SendBye:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendOptions:
     """Ask the SRS with OPTIONS whether it still knows the dialog."""
+
+    cseq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

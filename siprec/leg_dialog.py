@@ -28,7 +28,7 @@ from siprec.leg_end import (
 )
 from siprec.leg_gate import gate, labels_of
 from siprec.leg_growth import fit, give_up_growing, grow, growing, grown_in_doubt, take_grown
-from siprec.model import Ask, Leg, StreamState
+from siprec.model import Ask, Leg, Question, StreamState
 from siprec.sdp import check_answer, grown_offer, muted_offer
 from siprec.session_timer import running, timer_of_answer
 
@@ -39,6 +39,8 @@ GLARE = 491
 NO_UPDATE = (400, 405, 415, 488, 501)
 # tm ends our request at `answer_ms`; a reply that was lost on the way to us is given up then.
 ASK_GRACE_MS = 3_000
+# It ends our OPTIONS after 4 s.
+QUESTION_MS = 4_000 + ASK_GRACE_MS
 # Changes of the metadata alone are told this far apart.
 UPDATE_GAP_MS = 1_000
 # An SRS that puts us off is asked again so often, at the latest after so long.
@@ -58,13 +60,43 @@ def converge(leg: Leg, at: At) -> LegOutcome:
     asked = _next_ask(leg, at)
     if asked is not None:
         leg = _asking(leg, asked)
-        commands = (*commands, e.SendAsked())
-    return LegOutcome(replace(leg, deadline_ms=_due_ms(leg, at)), commands)
+        commands = (*commands, e.SendAsked(cseq=asked.cseq))
+    leg, further = _check(leg, at)
+    return LegOutcome(replace(leg, deadline_ms=_due_ms(leg, at)), (*commands, *further))
+
+
+def _check(leg: Leg, at: At) -> LegOutcome:
+    """Ask the SRS whether it knows the dialog, when it is time and no other answer will tell."""
+    if not _has_come(leg.options_ms, at):
+        return LegOutcome(leg)
+    leg = replace(leg, options_ms=at.now_ms + at.plan.check_ms)
+    if _is_asking(leg):
+        return LegOutcome(leg)
+    question = Question(cseq=leg.cseq + 1, until_ms=at.now_ms + QUESTION_MS)
+    leg = replace(leg, cseq=question.cseq, question=question)
+    return LegOutcome(leg, (e.SendOptions(cseq=question.cseq),))
+
+
+def _is_asking(leg: Leg) -> bool:
+    """Tell whether a request of ours is on its way: there is one at a time."""
+    return leg.asked is not None or leg.question is not None
+
+
+def request_of(leg: Leg, command: e.SendAsked | e.SendOptions) -> Leg | None:
+    """Give the leg for the request that a command is to send; None: it was overtaken.
+
+    What has happened since the command was given may have ended the dialog, or the wait.
+    """
+    asked = leg.asked if isinstance(command, e.SendAsked) else leg.question
+    is_up = leg.state in (StreamState.CONNECTING, StreamState.RECORDING)
+    if not is_up or asked is None or asked.cseq != command.cseq:
+        return None
+    return replace(leg, cseq=command.cseq)
 
 
 def _next_ask(leg: Leg, at: At) -> Ask | None:
     """Give what is to be asked of the SRS now."""
-    if leg.is_gating or leg.asked is not None or leg.retry_ms is not None:
+    if leg.is_gating or _is_asking(leg) or leg.retry_ms is not None:
         return None
     must_mute = _must_mute(leg, at)
     must_refresh = leg.timer is not None and _has_come(leg.timer.refresh_ms, at)
@@ -123,6 +155,8 @@ def _due_ms(leg: Leg, at: At) -> int | None:
         waits.append(leg.timer.expires_ms)
     if leg.asked is not None:
         waits.append(leg.asked.until_ms)
+    elif leg.question is not None:
+        waits.append(leg.question.until_ms)
     elif leg.retry_ms is None and not leg.is_gating:
         waits.append(None if leg.timer is None else leg.timer.refresh_ms)
         waits.append(_update_ms(leg) if _must_tell(leg, at) else None)
@@ -224,7 +258,8 @@ def refused(leg: Leg, event: e.SrsRefused, at: At) -> LegOutcome:
 
 def _once_more(leg: Leg, asked: Ask) -> LegOutcome:
     """Send the request again, with what its answer asked for."""
-    return LegOutcome(replace(leg, asked=replace(asked, cseq=leg.cseq)), (e.SendAsked(),))
+    asked = replace(asked, cseq=leg.cseq)
+    return LegOutcome(replace(leg, asked=asked), (e.SendAsked(cseq=asked.cseq),))
 
 
 def _expired(leg: Leg, at: At) -> LegOutcome:
@@ -283,7 +318,7 @@ def _glare_ms(leg: Leg) -> int:
 
 
 def due(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
-    """Do what has come to its time: the end of a session, a glare, an answer, or a question."""
+    """Note what has come to its time: the end of a session, of a glare, or of a wait."""
     if leg.timer is not None and _has_come(leg.timer.expires_ms, at):
         text = f"the SRS {leg.srs} let the session expire: nobody refreshed it"
         fault = Fault(UNREACHABLE, text)
@@ -294,13 +329,9 @@ def due(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
         if leg.asked.grows:
             return grown_in_doubt(leg, "did not answer", at)
         leg = _doubted(leg, leg.asked)
-    if not _has_come(leg.options_ms, at):
-        return LegOutcome(leg)
-    asked = replace(leg, options_ms=at.now_ms + at.plan.check_ms)
-    if leg.asked is not None:
-        # Its answer will tell as well.
-        return LegOutcome(asked)
-    return LegOutcome(replace(asked, cseq=leg.cseq + 1), (e.SendOptions(),))
+    if leg.question is not None and _has_come(leg.question.until_ms, at):
+        leg = replace(leg, question=None)
+    return LegOutcome(leg)
 
 
 def _has_come(due_ms: int | None, at: At) -> bool:

@@ -205,11 +205,12 @@ def died(leg: Leg, event: e.SrsDied, at: At) -> LegOutcome:
 
 def options_answered(leg: Leg, event: e.SrsOptionsAnswered, at: At) -> LegOutcome:
     """Note that the SRS lives, or leave one that does not know the dialog."""
-    if event.attempt == leg.attempt and event.status < 300:
-        return LegOutcome(replace(leg, heard_ms=at.now_ms))
-    if event.attempt != leg.attempt or event.status != GONE:
+    if event.attempt != leg.attempt:
         return LegOutcome(leg)
-    return forgotten(leg, at)
+    if event.status == GONE:
+        return forgotten(leg, at)
+    heard_ms = at.now_ms if event.status < 300 else leg.heard_ms
+    return LegOutcome(replace(leg, question=None, heard_ms=heard_ms))
 
 
 def forgotten(leg: Leg, at: At) -> LegOutcome:

@@ -244,6 +244,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """An OPTIONS of ours in the dialog that waits for its answer until `until_ms`."""
+
+    cseq: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leg:
     """One SIPREC dialog with one SRS, and the fork that feeds it.
 
@@ -258,8 +266,8 @@ class Leg:
     attempt is made any more.
     `heard_ms` is when its SRS last showed that it records; in the end, up to when it surely did.
     `muted` are the labels that the session agreed on as inactive, `gated` those that rtpengine is
-    told not to send (`is_gating` until it has agreed), `asked` our request on its way,
-    `retry_ms` when the next may be sent, and `refused` the muting that the SRS did not agree to.
+    told not to send (`is_gating` until it has agreed), `asked` or `question` our request on its
+    way, `retry_ms` when the next may be sent, and `refused` what the SRS did not agree to mute.
     `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
     `told` is what the SRS knows of the call since `told_ms` (None: it needs a full snapshot), and
     `untold` what it did not take. `dropped` are the labels that it refused with port 0.
@@ -318,6 +326,7 @@ class Leg:
     heard_ms: int | None = None
     ended_ms: int | None = None
     options_ms: int | None = None
+    question: Question | None = None
     deadline_ms: int | None = None
     give_up_ms: int = 0
     error_code: int | None = None

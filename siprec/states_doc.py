@@ -44,7 +44,8 @@ While a leg records, somebody may pause it: first rtpengine cuts the media off, 
 tells the SRS (`a=inactive`), and when somebody resumes, rtpengine sends again as soon as the SRS
 has agreed (`siprec.leg_gate`). What is paused when an INVITE is sent is offered `a=inactive` in it.
 What changes in the call, and the session timer, take the same way: `siprec.leg_dialog` holds what
-the SRS knows against what it should, and sends one request at a time.
+the SRS knows against what it should, and sends one request at a time, the questions whether it
+knows the dialog (OPTIONS) among them. Only BYE waits for nothing.
 """
 
 _EVENTS = """## Every event in every state

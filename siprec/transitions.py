@@ -79,6 +79,7 @@ TABLE: Mapping[StreamState, Mapping[type[e.LegEvent], Transition]] = {
         SrsReanswered=Transition(setup.reanswered, (S.CONNECTING, S.STOPPING)),
         SrsHungUp=Transition(end.hung_up, (S.STOPPING,)),
         SrsDied=Transition(end.died, (S.STOPPING,)),
+        SrsOptionsAnswered=Transition(end.options_answered, (S.STOPPING,)),
         SrsAnswered=Transition(dialog.agreed, (S.STOPPING,)),
         SrsRefused=Transition(dialog.refused, (S.STOPPING,)),
         Paused=Transition(dialog.wish, ()),

@@ -20,7 +20,7 @@ class Reply:
     event: e.LegEvent
     fork_tag: str = ""
     arrive: "Callable[[], Reply | None] | None" = None
-    is_reinvite: bool = False
+    is_bounded: bool = False
 
 
 class ModelRtpengine:

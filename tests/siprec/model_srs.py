@@ -43,14 +43,15 @@ class ModelSrs:
         self.lines: dict[Dialog, tuple[str, ...]] = {}
         self._has_digest = has_digest
         self._replies = replies
-        self._open_reinvites: dict[Dialog, int] = {}
+        self._open: dict[Dialog, int] = {}
+        self._last: dict[Dialog, int] = {}
         self._accepted = 0
         self._challenged: dict[Dialog, int] = {}
         self._flows_failed: Counter[Dialog] = Counter()
 
     def lose_requests(self) -> None:
         """Let nobody wait for answers any more."""
-        self._open_reinvites.clear()
+        self._open.clear()
 
     def has(self, leg: Leg) -> bool:
         """Tell whether the dialog of a leg is up."""
@@ -120,13 +121,10 @@ class ModelSrs:
     def take_request(self, leg: Leg) -> None:
         """Take a re-INVITE or UPDATE of ours. tm sees to it that there always is an end to it."""
         dialog, asked, offer = dialog_of(leg), leg.asked, offer_of(leg)
-        # One that was carried out twice.
-        if asked is None or offer is None or self._open_reinvites.get(dialog) == asked.cseq:
+        if asked is None or offer is None or not self._is_new(leg):
             return
-        assert dialog not in self._open_reinvites, "two requests at a time"
-        self._open_reinvites[dialog] = asked.cseq
         if dialog not in self.dialogs:
-            self._end_reinvite(leg, refused(481, attempt=leg.attempt, cseq=asked.cseq))
+            self._end_request(leg, refused(481, attempt=leg.attempt, cseq=asked.cseq))
             return
         choice = self.choose("re-INVITE", 3 + len(_REFUSALS))
         if choice in (0, 1, 2, 3, 4):
@@ -135,14 +133,24 @@ class ModelSrs:
         if choice < 3:
             sdp = None if asked.by_update else (answer_to(offer), None, "garbage")[choice]
             ok = answered(leg.attempt, leg=leg.number, sdp=sdp, to_tag=leg.to_tag)
-            self._end_reinvite(leg, replace(ok, cseq=asked.cseq, session_expires=self._timer()))
+            self._end_request(leg, replace(ok, cseq=asked.cseq, session_expires=self._timer()))
             return
         status = _REFUSALS[choice - 3]
         if status == 481:
             self.dialogs.discard(dialog)
         said = refused(status, attempt=leg.attempt, cseq=asked.cseq)
         more = {422: {"min_se_s": 900}, 503: {"retry_after_s": 5}}.get(status, {})
-        self._end_reinvite(leg, replace(said, **more))  # type: ignore[arg-type]
+        self._end_request(leg, replace(said, **more))  # type: ignore[arg-type]
+
+    def _is_new(self, leg: Leg) -> bool:
+        """Note a request that is not carried out twice."""
+        dialog = dialog_of(leg)
+        if self._open.get(dialog) == leg.cseq:
+            return False
+        assert dialog not in self._open, "two requests at a time"
+        assert leg.cseq > self._last.get(dialog, 1)
+        self._open[dialog] = self._last[dialog] = leg.cseq
+        return True
 
     def _note(self, dialog: Dialog, asked: Ask, offer: Offer) -> None:
         """Do what is asked. A partial document needs one before that it follows from.
@@ -157,17 +165,18 @@ class ModelSrs:
             assert asked.is_full or self.knows.get(dialog) is not None
             self.knows[dialog] = asked.picture
 
-    def _end_reinvite(self, leg: Leg, event: e.SrsAnswered | e.SrsRefused) -> None:
+    def _end_request(self, leg: Leg, event: e.LegEvent) -> None:
         dialog = dialog_of(leg)
 
         def arrive() -> None:
-            self._open_reinvites.pop(dialog, None)
+            self._open.pop(dialog, None)
 
-        self._replies.append(Reply(leg.number, event, arrive=arrive, is_reinvite=True))
+        self._replies.append(Reply(leg.number, event, arrive=arrive, is_bounded=True))
 
     def take_bye(self, leg: Leg) -> None:
         """Take a BYE; one that is to authenticate, or that did not arrive, ends nothing."""
         dialog = dialog_of(leg)
+        assert leg.cseq > self._last.get(dialog, 1)
         about = e.Challenge(lines=("WWW-Authenticate: Digest",), cseq=leg.cseq)
         match self.choose("bye", 4):
             case _ if self._challenged.get(dialog, 0) >= leg.cseq:
@@ -189,11 +198,13 @@ class ModelSrs:
 
     def take_options(self, leg: Leg) -> None:
         """Answer in the dialog; an SRS that lost it says so."""
+        if not self._is_new(leg):
+            return
         statuses = (200, 481, 408)
         status = statuses[self.choose("options", len(statuses))]
         if status == 481:
             self.dialogs.discard(dialog_of(leg))
-        self._reply(leg, e.SrsOptionsAnswered(attempt=leg.attempt, status=status))
+        self._end_request(leg, e.SrsOptionsAnswered(attempt=leg.attempt, status=status))
 
     def _reply(self, leg: Leg, event: e.LegEvent) -> None:
         self._replies.append(Reply(leg.number, event))

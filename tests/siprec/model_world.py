@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from siprec import events as e
+from siprec.leg_dialog import request_of
 from siprec.leg_growth import fit
 from siprec.model import Leg, Picture, Plan, Stream, StreamState
 from siprec.sids import parse_leg_call_id
@@ -33,7 +34,8 @@ _WAITING = tuple(state for state in RUNNING if state is not StreamState.RECORDIN
 
 
 def _is_busy(leg: Leg, picture: Picture) -> bool:
-    is_waiting = leg.asked is not None or leg.retry_ms is not None or leg.is_gating
+    is_asking = leg.asked is not None or leg.question is not None
+    is_waiting = is_asking or leg.retry_ms is not None or leg.is_gating
     is_outdated = fit(leg, picture) not in (leg.told, leg.untold)
     is_busy = leg.state is StreamState.RECORDING and (is_waiting or is_outdated)
     return leg.state in _WAITING or is_busy
@@ -63,6 +65,10 @@ class ModelWorld:
     def happen(self, event: e.Event) -> None:
         """Apply an event, save, and carry the commands out."""
         self._carry_out(self._save(event))
+
+    def happen_in_one_turn(self, *events: e.Event) -> None:
+        """Apply events, save all, and only then carry the commands out, as a controller does."""
+        self._carry_out(tuple(command for event in events for command in self._save(event)))
 
     def reply(self) -> None:
         """Let the oldest or the newest reply on its way arrive."""
@@ -212,15 +218,16 @@ class ModelWorld:
         """Let come back what surely does before the deadline.
 
         BYEs that are to be sent again, for a round trip is shorter than any deadline, and
-        re-INVITEs, which tm ends before.
+        requests in the dialog, which tm ends before.
         """
         while returning := [each for each in self._replies if self._returns(each)]:
             self._deliver(returning[0])
 
     def _returns(self, reply: Reply) -> bool:
         leg, due_ms = self.stream.leg(reply.leg), self.stream.deadline_ms or 0
-        until_ms = due_ms + 1 if leg is None or leg.asked is None else leg.asked.until_ms
-        return _is_refused_bye(reply.event) or (reply.is_reinvite and until_ms <= due_ms)
+        asked = None if leg is None else leg.asked or leg.question
+        until_ms = due_ms + 1 if asked is None else asked.until_ms
+        return _is_refused_bye(reply.event) or (reply.is_bounded and until_ms <= due_ms)
 
     def _save(self, event: e.Event) -> tuple[e.Command, ...]:
         self.now_ms += 10
@@ -273,7 +280,8 @@ class ModelWorld:
             case e.SendInvite():
                 self.srs.invite(leg)
             case e.SendAsked():
-                self.srs.take_request(leg)
+                if (asking := request_of(leg, command)) is not None:
+                    self.srs.take_request(asking)
             case e.SendCancel(call_id=call_id):
                 named = parse_leg_call_id(call_id)
                 if named is not None and named[1:] not in {up[:2] for up in self.srs.dialogs}:
@@ -281,7 +289,8 @@ class ModelWorld:
             case e.SendBye():
                 self.srs.take_bye(leg)
             case e.SendOptions():
-                self.srs.take_options(leg)
+                if (asking := request_of(leg, command)) is not None:
+                    self.srs.take_options(asking)
 
     def _request_fork(self, leg: Leg) -> None:
         refusal = e.ForkRefused(text="no such call")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
-from siprec.leg_dialog import ASK_GRACE_MS
+from siprec.leg_dialog import ASK_GRACE_MS, QUESTION_MS, request_of
 from siprec.leg_end import CANCEL_MS, STOP_MS
 from siprec.leg_setup import CONNECT_MS
 from siprec.model import Leg, Plan, StreamState
@@ -25,6 +25,7 @@ from tests.siprec.pauses import (
 )
 from tests.siprec.streams import (
     LATER_MS,
+    NOW_MS,
     PATHS,
     PLAN,
     SRS_URI,
@@ -38,7 +39,13 @@ from tests.siprec.streams import (
 )
 
 S = StreamState
-CHECKED = replace(PLAN, check_ms=30_000)
+CHECKED = replace(PLAN, check_ms=90_000)
+CHECK_MS = NOW_MS + CHECKED.check_ms
+OVER_MS = CHECK_MS + QUESTION_MS
+KNOWN, SILENT = (
+    e.LegHappened(leg=1, event=e.SrsOptionsAnswered(attempt=1, status=status))
+    for status in (200, 408)
+)
 ASK_MS = PLAN.answer_ms + ASK_GRACE_MS
 
 
@@ -211,18 +218,57 @@ def test_pause_lost_with_its_owner_and_taken_back_is_told_as_well() -> None:
 
 def test_srs_is_asked_whether_it_knows_the_dialog_while_paused_too() -> None:
     stream = paused(CHECKED)
-    due_ms = leg_of(stream).options_ms
-    assert stream.deadline_ms == due_ms
-    outcome = follow(stream, [e.DeadlinePassed()], LATER_MS)
+    assert stream.deadline_ms == leg_of(stream).options_ms == CHECK_MS
+    outcome = follow(stream, [e.DeadlinePassed()], CHECK_MS)
     assert kinds(outcome) == ["SendOptions"]
-    assert outcome.stream.deadline_ms == LATER_MS + CHECKED.check_ms
+    assert leg_of(outcome.stream).options_ms == CHECK_MS + CHECKED.check_ms
+    assert outcome.stream.deadline_ms == CHECK_MS + QUESTION_MS
+    known = follow(outcome.stream, [KNOWN], CHECK_MS).stream
+    assert known.deadline_ms == CHECK_MS + CHECKED.check_ms
 
 
 def test_srs_is_not_asked_while_a_reinvite_is_open() -> None:
-    stream = asked(plan=CHECKED).stream
-    outcome = follow(stream, [e.DeadlinePassed()], LATER_MS)
+    stream = asked(plan=replace(CHECKED, answer_ms=60_000)).stream
+    outcome = follow(stream, [e.DeadlinePassed()], CHECK_MS)
     assert (kinds(outcome), leg_of(outcome.stream).cseq) == ([], leg_of(stream).cseq)
-    assert leg_of(outcome.stream).options_ms == LATER_MS + CHECKED.check_ms
+    assert leg_of(outcome.stream).asked is not None
+    assert leg_of(outcome.stream).options_ms == CHECK_MS + CHECKED.check_ms
+
+
+def test_srs_is_not_asked_again_while_a_question_is_open() -> None:
+    plan = replace(PLAN, check_ms=QUESTION_MS - 1_000)
+    stream = follow(stream_in(S.RECORDING, plan), [e.DeadlinePassed()], LATER_MS).stream
+    outcome = follow(stream, [e.DeadlinePassed()], LATER_MS + plan.check_ms)
+    assert kinds(outcome) == []
+    outcome = follow(outcome.stream, [e.DeadlinePassed()], LATER_MS + 2 * plan.check_ms)
+    assert kinds(outcome) == ["SendOptions"]
+
+
+@pytest.mark.parametrize(("over", "at_ms"), [(SILENT, CHECK_MS), (e.DeadlinePassed(), OVER_MS)])
+def test_nothing_is_told_while_a_question_is_open(over: e.Event, at_ms: int) -> None:
+    stream = follow(stream_in(S.RECORDING, CHECKED), [e.DeadlinePassed()], CHECK_MS).stream
+    outcome = follow(stream, [PAUSE, GATE_SET], CHECK_MS)
+    assert ("SendAsked" in kinds(outcome), outcome.stream.state) == (False, S.PAUSED)
+    outcome = follow(outcome.stream, [over], at_ms)
+    assert (kinds(outcome), leg_of(outcome.stream).cseq) == (["SendAsked"], 3)
+
+
+def test_question_that_is_due_with_a_request_is_not_asked() -> None:
+    stream = stream_in(S.RECORDING, replace(CHECKED, session_s=2 * CHECKED.check_ms // 1000))
+    outcome = follow(stream, [e.DeadlinePassed()], CHECK_MS)
+    assert kinds(outcome) == ["SendAsked"]
+
+
+def test_request_that_was_overtaken_is_not_sent() -> None:
+    stream = asked().stream
+    leg = leg_of(stream)
+    assert leg.asked is not None
+    command = e.SendAsked(cseq=leg.asked.cseq)
+    assert request_of(replace(leg, cseq=leg.cseq + 5), command) == leg
+    assert request_of(leg, e.SendAsked(cseq=leg.asked.cseq - 1)) is None
+    assert request_of(leg, e.SendOptions(cseq=leg.asked.cseq)) is None
+    stopped = follow(stream, [e.Stopped()], LATER_MS).stream
+    assert request_of(leg_of(stopped), command) is None
 
 
 def test_history_tells_who_was_paused_and_resumed() -> None:

@@ -229,8 +229,8 @@ def test_srs_that_died_gets_bye_all_the_same(state: StreamState) -> None:
 
 def test_recording_asks_at_each_deadline_whether_the_srs_knows_the_dialog() -> None:
     leg, commands = happen(S.RECORDING, e.DeadlinePassed(), plan=CHECKED)
-    assert (leg.cseq, leg.deadline_ms) == (2, LATER_MS + 30_000)
-    assert (leg.state, commands) == (S.RECORDING, (e.SendOptions(),))
+    assert (leg.cseq, leg.options_ms) == (2, LATER_MS + 30_000)
+    assert (leg.state, commands) == (S.RECORDING, (e.SendOptions(cseq=2),))
     again = leg_follow(leg, [e.DeadlinePassed()], LATER_MS + 30_000, plan=CHECKED)
     assert again.leg.cseq == 3
 

@@ -12,7 +12,7 @@ from siprec import events as e
 from siprec.connector import MetadataBy, OnHold
 from siprec.leg_gate import labels_of
 from siprec.leg_growth import fit
-from siprec.model import Leg, Plan, Stream, StreamState, Track
+from siprec.model import Leg, Picture, Plan, Stream, StreamState, Track
 from siprec.step import HISTORY, RUNNING, step
 from tests.siprec.leg_samples import ANY_EVENT
 from tests.siprec.model_srs import dialog_of
@@ -21,6 +21,7 @@ from tests.siprec.streams import NOW_MS, begun
 
 S = StreamState
 BOTH = Track.BOTH.sides
+NEWS = e.Pictured(picture=Picture(revision=9))
 SRSS = ("sip:a.example", "sip:b.example", "sips:c.example")
 PLANS = st.builds(
     Plan,
@@ -131,6 +132,15 @@ def moves_of(world: ModelWorld) -> dict[str, Callable[[], None]]:
         "resume one": lambda: world.happen(e.Resumed(sides=BOTH[1:])),
         "crash at a pause": lambda: world.crash(e.Paused(sides=BOTH)),
         "crash at a resume": lambda: world.crash(e.Resumed(sides=BOTH)),
+        "changes in one turn": lambda: world.happen_in_one_turn(
+            e.Resumed(sides=BOTH), e.DeadlinePassed(), e.CallReoffered(), e.Paused(sides=BOTH)
+        ),
+        "resume and stop in one turn": lambda: world.happen_in_one_turn(
+            e.Resumed(sides=BOTH),
+            e.DeadlinePassed(),
+            NEWS,
+            e.Stopped(),
+        ),
         "stop": lambda: world.happen(e.Stopped()),
     }
 

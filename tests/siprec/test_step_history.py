@@ -99,7 +99,7 @@ def test_questions_to_the_srs_are_not_remembered_while_they_lead_nowhere() -> No
     plan = replace(FAILOVER, check_ms=30_000)
     before = recording(plan)
     asked = step(before, e.DeadlinePassed(), NOW_MS + 30_000)
-    assert commands_of(asked) == [e.SendOptions()]
+    assert commands_of(asked) == [e.SendOptions(cseq=2)]
     assert asked.stream.history == before.history
     gone = follow(asked.stream, [e.SrsOptionsAnswered(attempt=1, status=481)], LATER_MS).stream
     last = [moment for moment in gone.history if moment.leg == 1][-1]

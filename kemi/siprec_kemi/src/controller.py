@@ -24,6 +24,7 @@ from siprec.inbox import (
     SrsRequested,
     from_fields,
 )
+from siprec.leg_dialog import request_of
 from siprec.leg_target import target_of
 from siprec.model import Call, Leg, Stream
 from siprec.recorder import Choice, Recorder
@@ -374,13 +375,15 @@ class Controller:
             case e.SendInvite():
                 self._srs.invite(file.call, stream, leg)
             case e.SendAsked():
-                self._srs.ask(file.call, stream, leg)
+                if (asking := request_of(leg, command)) is not None:
+                    self._srs.ask(file.call, stream, asking)
             case e.SendCancel(call_id=call_id, cseq=cseq):
                 self._srs.cancel(call_id, cseq)
             case e.SendBye():
                 self._srs.bye(file.call, stream, leg)
             case e.SendOptions():
-                self._srs.options(stream, leg)
+                if (asking := request_of(leg, command)) is not None:
+                    self._srs.options(stream, asking)
             case e.RaiseAlert():
                 raise TypeError("alerts are saved, not carried out")
 
