@@ -116,6 +116,11 @@ class SrsReanswered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferGiven:
+    """Our 200 to a re-INVITE without SDP has an offer: its ACK is to bring the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SrsRefreshed:
     """A request of the SRS has refreshed the session (RFC 4028 §9); who refreshes it next."""
 
@@ -220,6 +225,7 @@ LegEvent = (
     | SrsRefused
     | SrsUnreachable
     | SrsReanswered
+    | OfferGiven
     | SrsRefreshed
     | SnapshotRequested
     | SrsHungUp

@@ -13,6 +13,7 @@ from siprec.alerts import AlertLevel
 from siprec.connector import MetadataBy
 from siprec.errors import SdpError
 from siprec.leg_end import (
+    BAD_ANSWER,
     CHALLENGED,
     FLOW_FAILED,
     FLOW_TRIES,
@@ -41,6 +42,8 @@ NO_UPDATE = (400, 405, 415, 488, 501)
 ASK_GRACE_MS = 3_000
 # It ends our OPTIONS after 4 s.
 QUESTION_MS = 4_000 + ASK_GRACE_MS
+# A 2xx is repeated for so long until its ACK comes: 64 times T1 (RFC 3261 §13.3.1.4).
+ACK_MS = 32_000
 # Changes of the metadata alone are told this far apart.
 UPDATE_GAP_MS = 1_000
 # An SRS that puts us off is asked again so often, at the latest after so long.
@@ -78,8 +81,9 @@ def _check(leg: Leg, at: At) -> LegOutcome:
 
 
 def _is_asking(leg: Leg) -> bool:
-    """Tell whether a request of ours is on its way: there is one at a time."""
-    return leg.asked is not None or leg.question is not None
+    """Tell whether the SRS has yet to answer a request or an offer: there is one at a time."""
+    waits = (leg.asked, leg.question, leg.ack_until_ms)
+    return any(each is not None for each in waits)
 
 
 def request_of(leg: Leg, command: e.SendAsked | e.SendOptions) -> Leg | None:
@@ -150,14 +154,11 @@ def _asking(leg: Leg, asked: Ask) -> Leg:
 
 def _due_ms(leg: Leg, at: At) -> int | None:
     """Tell when something is due next."""
-    waits = [leg.options_ms, leg.retry_ms]
+    waits = [leg.options_ms, leg.retry_ms, leg.ack_until_ms]
     if leg.timer is not None:
         waits.append(leg.timer.expires_ms)
-    if leg.asked is not None:
-        waits.append(leg.asked.until_ms)
-    elif leg.question is not None:
-        waits.append(leg.question.until_ms)
-    elif leg.retry_ms is None and not leg.is_gating:
+    waits += [each.until_ms for each in (leg.asked, leg.question) if each is not None]
+    if leg.retry_ms is None and not leg.is_gating and not _is_asking(leg):
         waits.append(None if leg.timer is None else leg.timer.refresh_ms)
         waits.append(_update_ms(leg) if _must_tell(leg, at) else None)
     return min((each for each in waits if each is not None), default=None)
@@ -171,6 +172,11 @@ def wish(leg: Leg, event: e.Paused | e.Resumed | e.Pictured, at: At) -> LegOutco
 def give_snapshot(leg: Leg, event: e.SnapshotRequested, at: At) -> LegOutcome:
     """Tell the SRS all there is (RFC 7866 §9.2)."""
     return LegOutcome(replace(leg, told=None, untold=None))
+
+
+def offered(leg: Leg, event: e.OfferGiven, at: At) -> LegOutcome:
+    """Wait for the ACK that brings the answer: until then nothing else is offered."""
+    return LegOutcome(replace(leg, ack_until_ms=at.now_ms + ACK_MS))
 
 
 def refreshed(leg: Leg, event: e.SrsRefreshed, at: At) -> LegOutcome:
@@ -331,7 +337,13 @@ def due(leg: Leg, event: e.DeadlinePassed, at: At) -> LegOutcome:
         leg = _doubted(leg, leg.asked)
     if leg.question is not None and _has_come(leg.question.until_ms, at):
         leg = replace(leg, question=None)
-    return LegOutcome(leg)
+    if not _has_come(leg.ack_until_ms, at):
+        return LegOutcome(leg)
+    # RFC 3261 §13.3.1.4 would have a BYE now. What was agreed before goes on, and OPTIONS tell
+    # whether the SRS still knows the dialog: a recording is not ended for that.
+    text = f"the SRS {leg.srs} asked for an offer and did not answer it: no ACK with SDP came"
+    alert = e.RaiseAlert(code=BAD_ANSWER, text=text, level=AlertLevel.WARNING)
+    return LegOutcome(replace(leg, ack_until_ms=None), (alert,))
 
 
 def _has_come(due_ms: int | None, at: At) -> bool:

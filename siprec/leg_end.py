@@ -14,6 +14,7 @@ AUTH_TRIES = 3
 FLOW_TRIES = 2
 
 UNREACHABLE = 32011
+BAD_ANSWER = 32102
 
 # The TLS proxy's answer when the connection to the SRS is gone (RFC 5626).
 FLOW_FAILED = 430

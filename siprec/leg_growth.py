@@ -9,12 +9,11 @@ from dataclasses import replace
 from siprec import events as e
 from siprec.alerts import AlertLevel
 from siprec.errors import SdpError
-from siprec.leg_end import UNREACHABLE, At, Fault, LegOutcome, release_others, wind_down
+from siprec.leg_end import BAD_ANSWER, UNREACHABLE, At, Fault, LegOutcome, release_others, wind_down
 from siprec.model import Ask, Leg, Picture
 from siprec.sdp import Offer, check_answer, parse
 from siprec.sids import make_fork_tag
 
-BAD_ANSWER = 32102
 NO_MEDIA = 31953
 
 

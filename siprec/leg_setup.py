@@ -11,6 +11,7 @@ from siprec.connector import OnSecureCall
 from siprec.errors import SdpError, SipUriError
 from siprec.leg_dialog import TOO_SMALL, asked_interval_s
 from siprec.leg_end import (
+    BAD_ANSWER,
     CHALLENGED,
     FLOW_FAILED,
     FLOW_TRIES,
@@ -39,7 +40,6 @@ CONNECT_MS = 3_000
 # tm ends the INVITE at its limit; its reply gets this much time to arrive.
 INVITE_GRACE_MS = 1_000
 
-BAD_ANSWER = 32102
 AUTHENTICATION = 32106
 NO_MEDIA = 31953
 NOT_SECURE = 32209
@@ -157,7 +157,7 @@ def take_answer(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
 
 def reanswered(leg: Leg, event: e.SrsReanswered, at: At) -> LegOutcome:
     """Take the new answer of an SRS that re-INVITEd."""
-    return _connect(leg, event.sdp, at)
+    return _connect(replace(leg, ack_until_ms=None), event.sdp, at)
 
 
 def _connect(leg: Leg, sdp: str, at: At) -> LegOutcome:

@@ -268,6 +268,7 @@ class Leg:
     `muted` are the labels that the session agreed on as inactive, `gated` those that rtpengine is
     told not to send (`is_gating` until it has agreed), `asked` or `question` our request on its
     way, `retry_ms` when the next may be sent, and `refused` what the SRS did not agree to mute.
+    `ack_until_ms` is until when the SRS's ACK may bring the answer to an offer in our 200.
     `is_doubtful`: nobody knows what it made of our last one; `muted` is what may be inactive then.
     `told` is what the SRS knows of the call since `told_ms` (None: it needs a full snapshot), and
     `untold` what it did not take. `dropped` are the labels that it refused with port 0.
@@ -327,6 +328,7 @@ class Leg:
     ended_ms: int | None = None
     options_ms: int | None = None
     question: Question | None = None
+    ack_until_ms: int | None = None
     deadline_ms: int | None = None
     give_up_ms: int = 0
     error_code: int | None = None

@@ -140,11 +140,13 @@ def _leg_of(stream: Stream | None, request: SrsRequested) -> Leg | None:
 def _answer_offer(leg: Leg, request: SrsRequested) -> Answer:
     """Answer a re-INVITE or UPDATE: the session timer, what it asks to know, its offer.
 
-    An offer that crosses ours gets 491 (RFC 3261 §14.2, RFC 3311 §5.2).
+    An offer that crosses ours, in a request or in a 200 without its ACK yet, gets 491
+    (RFC 3261 §14.2, RFC 3311 §5.2).
     """
     body = request.body.encode("utf-8", "surrogateescape")
     sdp = sdp_of(request.content_type, body)
-    is_crossing = leg.asked is not None and not leg.asked.by_update
+    is_offering = leg.asked is not None and not leg.asked.by_update
+    is_crossing = is_offering or leg.ack_until_ms is not None
     noted = replace(leg, remote_target=_uri(request.contact) or leg.remote_target)
     if is_crossing and (request.method == "INVITE" or sdp is not None):
         return Answer(status=491, reason="Request Pending", leg=noted)
@@ -177,7 +179,8 @@ def _answer_sdp(leg: Leg, offer: Offer, sdp: str | None) -> Answer:
     """
     if sdp is None:
         ours = muted_offer(offer, leg.muted, leg.dropped)
-        return Answer(status=200, reason="OK", sdp=ours.sdp, leg=replace(leg, offer=ours))
+        noted = replace(leg, offer=ours)
+        return Answer(status=200, reason="OK", sdp=ours.sdp, leg=noted, events=(e.OfferGiven(),))
     try:
         beyond = parse(sdp).media[len(parse(offer.sdp).media) :]
         theirs = first_media(sdp, len(offer.media))

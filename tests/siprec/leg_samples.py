@@ -45,6 +45,7 @@ SAMPLES: dict[type[e.LegEvent], tuple[e.LegEvent, ...]] = {
         )
     ),
     e.SrsReanswered: tuple(e.SrsReanswered(sdp=sdp) for sdp in (answer_sdp(1, 2), "garbage")),
+    e.OfferGiven: (e.OfferGiven(),),
     e.SrsHungUp: (e.SrsHungUp(), e.SrsHungUp(reason="SIP;cause=503", is_error=True)),
     e.SrsByeAnswered: (
         *(e.SrsByeAnswered(attempt=n, status=200) for n in (1, 2)),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from siprec import events as e
 from siprec.inbox import SrsRequested
@@ -45,6 +46,8 @@ class ModelSrs:
         self._replies = replies
         self._open: dict[Dialog, int] = {}
         self._last: dict[Dialog, int] = {}
+        # Where the ACK to a 200 with an offer has yet to come.
+        self._unanswered: set[Dialog] = set()
         self._accepted = 0
         self._challenged: dict[Dialog, int] = {}
         self._flows_failed: Counter[Dialog] = Counter()
@@ -52,6 +55,7 @@ class ModelSrs:
     def lose_requests(self) -> None:
         """Let nobody wait for answers any more."""
         self._open.clear()
+        self._unanswered.clear()
 
     def has(self, leg: Leg) -> bool:
         """Tell whether the dialog of a leg is up."""
@@ -63,6 +67,7 @@ class ModelSrs:
         lines = range(len(kinds))
         ports = [5000 + 4 * self.choose("port", 3) + 2 * n for n in lines]
         directions = [("recvonly", "inactive")[self.choose("direction", 2)] for _ in lines]
+        has_offer = self.choose("offer", 3) != 2
         return SrsRequested(
             node="n",
             boot="b",
@@ -76,8 +81,18 @@ class ModelSrs:
             supported="timer",
             session_expires=_TIMERS[self.choose("timer", len(_TIMERS))],
             content_type="application/sdp",
-            body=answer_sdp(*ports, directions=directions, kinds=kinds),
+            body=answer_sdp(*ports, directions=directions, kinds=kinds) if has_offer else "",
         )
+
+    def take_offer(self, leg: Leg) -> None:
+        """Take the 200 with our offer; its ACK is lost sometimes."""
+        if leg.offer is None or self.choose("ACK", 3) == 2:
+            return
+        dialog = dialog_of(leg)
+        self._unanswered.add(dialog)
+        answer = e.SrsReanswered(sdp=answer_to(leg.offer))
+        arrive = partial(self._unanswered.discard, dialog)
+        self._replies.append(Reply(leg.number, answer, arrive=arrive, is_bounded=True))
 
     def invite(self, leg: Leg) -> None:
         """Take an INVITE."""
@@ -148,6 +163,7 @@ class ModelSrs:
         if self._open.get(dialog) == leg.cseq:
             return False
         assert dialog not in self._open, "two requests at a time"
+        assert dialog not in self._unanswered, "two offers at a time"
         assert leg.cseq > self._last.get(dialog, 1)
         self._open[dialog] = self._last[dialog] = leg.cseq
         return True

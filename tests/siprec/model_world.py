@@ -34,8 +34,8 @@ _WAITING = tuple(state for state in RUNNING if state is not StreamState.RECORDIN
 
 
 def _is_busy(leg: Leg, picture: Picture) -> bool:
-    is_asking = leg.asked is not None or leg.question is not None
-    is_waiting = is_asking or leg.retry_ms is not None or leg.is_gating
+    waits = (leg.asked, leg.question, leg.ack_until_ms, leg.retry_ms)
+    is_waiting = leg.is_gating or any(each is not None for each in waits)
     is_outdated = fit(leg, picture) not in (leg.told, leg.untold)
     is_busy = leg.state is StreamState.RECORDING and (is_waiting or is_outdated)
     return leg.state in _WAITING or is_busy
@@ -127,6 +127,8 @@ class ModelWorld:
         if answer.status == 200:
             self.srs.silent[dialog_of(leg)] = set(leg.muted)
         for event in answer.events:
+            if isinstance(event, e.OfferGiven):
+                self.srs.take_offer(noted)
             self.happen(e.LegHappened(leg=leg.number, event=event))
 
     def srs_asks(self) -> None:
@@ -227,6 +229,8 @@ class ModelWorld:
         leg, due_ms = self.stream.leg(reply.leg), self.stream.deadline_ms or 0
         asked = None if leg is None else leg.asked or leg.question
         until_ms = due_ms + 1 if asked is None else asked.until_ms
+        if isinstance(reply.event, e.SrsReanswered) and leg is not None:
+            until_ms = leg.ack_until_ms or until_ms
         return _is_refused_bye(reply.event) or (reply.is_bounded and until_ms <= due_ms)
 
     def _save(self, event: e.Event) -> tuple[e.Command, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from siprec import events as e
-from siprec.leg_dialog import ASK_GRACE_MS, QUESTION_MS, request_of
+from siprec.leg_dialog import ACK_MS, ASK_GRACE_MS, QUESTION_MS, request_of
 from siprec.leg_end import CANCEL_MS, STOP_MS
 from siprec.leg_setup import CONNECT_MS
 from siprec.model import Leg, Plan, StreamState
@@ -128,6 +128,18 @@ def test_srs_that_moves_while_it_is_paused_stays_cut_off_and_gets_the_media_ther
     stream = follow(outcome.stream, [GATE_SET], LATER_MS).stream
     assert stream.state is S.PAUSED
     assert "m=audio 4200 " in leg_of(stream).answer
+
+
+def test_nothing_is_offered_before_the_ack_that_brings_an_answer() -> None:
+    stream = follow(stream_in(S.RECORDING), [e.OfferGiven(), PAUSE, GATE_SET], LATER_MS).stream
+    assert (stream.state, leg_of(stream).asked) == (S.PAUSED, None)
+    assert stream.deadline_ms == LATER_MS + ACK_MS
+    moved = e.SrsReanswered(sdp=answer_sdp(4200, 4202))
+    outcome = follow(stream, [moved, GATE_SET], LATER_MS)
+    assert "SendAsked" in kinds(outcome)
+    late = follow(stream, [e.DeadlinePassed()], LATER_MS + ACK_MS)
+    assert kinds(late) == ["RaiseAlert", "SendAsked"]
+    assert late.stream.state is S.PAUSED
 
 
 def test_wish_while_the_srs_moves_its_media_is_told_after_that() -> None:

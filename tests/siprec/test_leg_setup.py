@@ -8,7 +8,7 @@ from siprec import events as e
 from siprec import leg_setup as t
 from siprec.alerts import AlertLevel
 from siprec.connector import OnSecureCall
-from siprec.leg_end import UNREACHABLE, LegOutcome
+from siprec.leg_end import BAD_ANSWER, UNREACHABLE, LegOutcome
 from siprec.model import Leg, StreamState
 from siprec.sids import make_fork_tag
 from tests.siprec.streams import (
@@ -155,7 +155,7 @@ def test_answer_that_refuses_one_track_records_the_other_and_warns() -> None:
     outcome = happen(S.INVITING, answered(sdp=answer_sdp(4000, 0)))
     assert outcome.leg.state is S.CONNECTING
     (alert,) = alerts(outcome)
-    assert (alert.code, alert.level) == (t.BAD_ANSWER, AlertLevel.WARNING)
+    assert (alert.code, alert.level) == (BAD_ANSWER, AlertLevel.WARNING)
     assert "label 2" in alert.text
 
 
@@ -167,7 +167,7 @@ def test_answer_that_refuses_one_track_records_the_other_and_warns() -> None:
 def test_answer_that_cannot_be_used_ends_in_bye_and_alert(sdp: str | None) -> None:
     outcome = happen(S.INVITING, answered(sdp=sdp))
     assert kinds(outcome) == ["ReleaseFork", "SendBye", "RaiseAlert"]
-    assert is_unlike_hopeless(outcome, t.BAD_ANSWER)
+    assert is_unlike_hopeless(outcome, BAD_ANSWER)
     assert (outcome.leg.to_tag, outcome.leg.cseq) == ("srs1", 2)
 
 
@@ -259,14 +259,14 @@ def test_second_answer_of_the_srs_keeps_the_first_recording_time() -> None:
 def test_second_answer_of_the_srs_that_cannot_be_used_ends_in_bye_and_alert() -> None:
     outcome = happen(S.RECORDING, e.SrsReanswered(sdp="nonsense"))
     assert kinds(outcome) == ["ReleaseFork", "SendBye", "RaiseAlert"]
-    assert is_unlike_hopeless(outcome, t.BAD_ANSWER)
+    assert is_unlike_hopeless(outcome, BAD_ANSWER)
 
 
 @pytest.mark.parametrize("state", [S.CONNECTING, S.RECORDING])
 def test_answer_that_rtpengine_refuses_ends_in_bye_and_alert(state: StreamState) -> None:
     outcome = happen(state, e.ForkAnswerRefused(text="no"))
     assert kinds(outcome) == ["ReleaseFork", "SendBye", "RaiseAlert"]
-    assert is_unlike_hopeless(outcome, t.BAD_ANSWER)
+    assert is_unlike_hopeless(outcome, BAD_ANSWER)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ def records(leg: Leg) -> bool:
 
 def check_leg(leg: Leg, plan: Plan) -> None:
     if leg.state is S.RECORDING:
-        dues = (leg.asked, leg.retry_ms, leg.options_ms, leg.timer and leg.timer.expires_ms)
+        waits = (leg.asked, leg.question, leg.ack_until_ms, leg.retry_ms, leg.options_ms)
+        dues = (*waits, leg.timer and leg.timer.expires_ms)
         if any(due is not None for due in dues):
             assert leg.deadline_ms is not None
         assert (leg.options_ms is not None) == (plan.check_ms > 0)

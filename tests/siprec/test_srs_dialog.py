@@ -209,10 +209,15 @@ def test_request_that_is_not_newer_is_answered_500(cseq: int) -> None:
     assert (answer.status, answer.leg) == (500, None)
 
 
-@pytest.mark.parametrize(("method", "sdp"), [("INVITE", OFFER.sdp), ("UPDATE", "")])
-def test_refresh_without_sdp_is_answered_with_what_was_offered(method: str, sdp: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "sdp", "events"),
+    [("INVITE", OFFER.sdp, (e.OfferGiven(),)), ("UPDATE", "", ())],
+)
+def test_refresh_without_sdp_is_answered_with_what_was_offered(
+    method: str, sdp: str, events: tuple[e.LegEvent, ...]
+) -> None:
     answer = answer_request(RECORDING, replace(REQUEST, method=method))
-    assert (answer.status, answer.sdp, answer.events) == (200, sdp, ())
+    assert (answer.status, answer.sdp, answer.events) == (200, sdp, events)
 
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
@@ -288,8 +293,9 @@ def test_request_of_the_srs_agrees_on_a_timer(
     assert answer.headers.get("Session-Expires", "") == answered
     assert ("Require" in answer.headers) == answered.endswith("uac")
     interval_s = int(answered.partition(";")[0] or 0)
-    expected = () if is_ours is None else (e.SrsRefreshed(interval_s=interval_s, is_ours=is_ours),)
-    assert answer.events == expected
+    given = (e.OfferGiven(),) if method == "INVITE" else ()
+    timer = () if is_ours is None else (e.SrsRefreshed(interval_s=interval_s, is_ours=is_ours),)
+    assert answer.events == (*given, *timer)
 
 
 def test_timer_that_is_too_small_is_answered_422() -> None:

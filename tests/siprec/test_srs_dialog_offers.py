@@ -11,7 +11,7 @@ from siprec.sdp import check_answer, parse
 from siprec.srs_dialog import Answer, answer_request, event_of_ack
 from tests.siprec.pauses import asked, directions, leg_of, paused, version
 from tests.siprec.srs_messages import RECORDING, REQUEST, SDP
-from tests.siprec.streams import answer_sdp
+from tests.siprec.streams import LATER_MS, answer_sdp, follow
 
 # While somebody paused, or is about to
 
@@ -111,10 +111,22 @@ def test_m_line_that_the_srs_ends_has_port_0_until_it_wants_it_again() -> None:
 
 
 def test_ack_brings_the_answer_to_what_our_200_offered() -> None:
-    stream = after(answer_request(RECORDING, replace(REQUEST, method="INVITE")))
+    answer = answer_request(RECORDING, replace(REQUEST, method="INVITE"))
+    assert answer.events == (e.OfferGiven(),)
+    stream = after(answer)
     moved = answer_sdp(5000, 5002)
     ack = replace(REQUEST, method="ACK", content_type=SDP, body=moved)
     assert event_of_ack(stream, ack) == (1, e.SrsReanswered(sdp=moved))
     for other in (replace(ack, cseq=8), replace(ack, content_type="text/plain")):
         assert event_of_ack(stream, other) is None
     assert event_of_ack(None, ack) is None
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "status"),
+    [("INVITE", "", 491), ("UPDATE", answer_sdp(4000, 4002), 491), ("UPDATE", "", 200)],
+)
+def test_offer_before_the_ack_to_ours_is_answered_491(method: str, body: str, status: int) -> None:
+    stream = follow(RECORDING, [e.OfferGiven()], LATER_MS).stream
+    answer = answer_request(stream, replace(REQUEST, method=method, body=body, content_type=SDP))
+    assert (answer.status, answer.sdp, answer.events) == (status, "", ())

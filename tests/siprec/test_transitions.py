@@ -22,7 +22,8 @@ STRICT = replace(PLAN, has_digest=True, on_secure_call=OnSecureCall.REFUSE)
 
 def is_sound(leg: Leg) -> bool:
     """Tell whether a leg that waits has a deadline, and one that ended tells when."""
-    is_asking = leg.asked is not None or leg.retry_ms is not None or leg.timer is not None
+    open_waits = (leg.asked, leg.question, leg.ack_until_ms, leg.retry_ms, leg.timer)
+    is_asking = any(each is not None for each in open_waits)
     waits = leg.state not in (S.RECORDING, *FINAL) or (leg.state is S.RECORDING and is_asking)
     return (leg.deadline_ms is not None) == waits and (
         (leg.ended_ms is not None) == leg.state.is_final
