@@ -156,6 +156,7 @@ class Studio:
         assert found.ended_by == "src-bye"
         assert found.problems == []
         assert found.metadata_errors == []
+        assert all(track.summary["agrees"] is not False for track in found.tracks)
         counts = [(t.packets_before_answer, t.packets_after_bye, t.lost) for t in found.tracks]
         assert all((b, n) == (0, 0) and after <= stragglers for b, after, n in counts), counts
         return found

@@ -24,12 +24,14 @@ def sides(pair: tuple[Phone, Phone], who: str) -> tuple[Phone, Phone]:
     return pair if who == "caller" else (pair[1], pair[0])
 
 
-def reinvite(who: Phone, other: Phone, offer: str, answer: str) -> None:
+def reinvite(who: Phone, other: Phone, offer: str, answer: str, *, method: str = "INVITE") -> None:
     """Renegotiate the media of the call."""
-    who.request("INVITE", sdp=offer)
-    other.reply(other.expect("INVITE"), 200, "OK", sdp=answer)
-    who.ack(who.expect(200))
-    other.expect("ACK")
+    who.request(method, sdp=offer)
+    other.reply(other.expect(method), 200, "OK", sdp=answer)
+    done = who.expect(200)
+    if method == "INVITE":
+        who.ack(done)
+        other.expect("ACK")
 
 
 def end(stage: Stage, pair: tuple[Phone, Phone]) -> list[dict[str, int]]:
@@ -53,15 +55,18 @@ def test_hold_and_unhold_by_either_side_leave_the_recording_on(
 
 
 @pytest.mark.parametrize("who", ["caller", "callee"])
-def test_port_change_by_either_side_is_followed(
-    stage: Stage, pair: tuple[Phone, Phone], who: str
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.7"], ids=["port", "address"])
+def test_port_or_address_change_by_either_side_is_followed(
+    stage: Stage, pair: tuple[Phone, Phone], who: str, host: str
 ) -> None:
     mover, other = sides(pair, who)
     talk(*pair)
-    new = stage.phone("spare").rtp
+    new = stage.phone("spare", host=host).rtp
     mover.rtp.close()
     mover.rtp, mover.rtp_port = new, new.getsockname()[1]
-    reinvite(mover, other, mover.sdp(), other.sdp())
+    reinvite(
+        mover, other, mover.sdp().replace("c=IN IP4 127.0.0.1", f"c=IN IP4 {host}"), other.sdp()
+    )
     talk(*pair)
     assert all(packets.get("8", 0) >= 30 for packets in end(stage, pair))
 
@@ -102,13 +107,15 @@ def test_refused_reinvite_changes_nothing(stage: Stage, pair: tuple[Phone, Phone
     assert all(packets.get("8", 0) >= 15 for packets in end(stage, pair))
 
 
-def test_codec_change_by_reinvite_gives_the_recorder_what_it_negotiated(
-    stage: Stage, pair: tuple[Phone, Phone]
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("who", ["caller", "callee"])
+def test_codec_change_gives_the_recorder_what_it_negotiated(
+    stage: Stage, pair: tuple[Phone, Phone], who: str, method: str
 ) -> None:
-    caller, callee = pair
+    one, other = sides(pair, who)
     talk(*pair)
     pcmu = "0 PCMU/8000"
-    reinvite(caller, callee, caller.sdp(payload=pcmu), callee.sdp(payload=pcmu))
+    reinvite(one, other, one.sdp(payload=pcmu), other.sdp(payload=pcmu), method=method)
     with Talk(*pair, payload_type=0) as talking:
         talking.go_on(40)
     assert talking.lost == ([], [])

@@ -143,6 +143,26 @@ def test_protected_media_goes_on_after_a_pause(
     hold_to_good_behaviour(session, dict.fromkeys(labels, expected))
 
 
+def test_what_rtpengine_transcodes_is_paused_too(many_srs_stage: ManySrsStage) -> None:
+    stage = many_srs_stage
+    start = stage.connect(stage.srs.uri, options=["--codecs", "PCMU", "--digits", "keep"])
+    with stage.spoken_call(start) as spoken:
+        stream, talking = stage.wait_recording(spoken.caller), spoken.talking
+        talking.go_on()
+        pause(stage, stream, talking)
+        assert state_of(stage, stream) is PAUSED
+        wait_agreed(stage, stream, "1", "2")
+        talking.go_on(50)
+        resume(stage, stream, talking)
+        talking.go_on(25)
+    session = stage.wait_session(stage.wait_stream(spoken.caller, STOPPED))
+    expected = ["recvonly", "inactive", "recvonly"]
+    hold_to_good_behaviour(session, {"1": expected, "2": expected})
+    for side, track in enumerate(session.tracks):
+        assert track.codec == "PCMU"
+        assert 25 < track.packets <= talking.sent[side] - 50
+
+
 def test_media_by_ipv6_is_paused_too(stage: Stage) -> None:
     srs = stage.recorder_alone(listen="[::1]:0")
     caller, callee = (stage.phone(name, host="::1") for name in ("alice", "bob"))
