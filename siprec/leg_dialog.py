@@ -214,7 +214,8 @@ def agreed(leg: Leg, event: e.SrsAnswered, at: At) -> LegOutcome:
     )
     if checked.sdp == leg.answer:
         return LegOutcome(moved)
-    return LegOutcome(replace(moved, answer=checked.sdp, is_gating=True), (e.AnswerFork(),))
+    # The gate is as it was: what is paused stays so while rtpengine is told of the new answer.
+    return LegOutcome(replace(moved, answer=checked.sdp), (e.AnswerFork(),))
 
 
 def asked_interval_s(leg: Leg, at: At) -> int:

@@ -118,7 +118,7 @@ def test_paused_and_resumed_are_said_when_nothing_is_sent_and_when_it_is_again()
 def test_gate_that_rtpengine_is_told_of_again_is_no_event() -> None:
     silent = asked().stream
     again = follow(silent, [agree(silent)], LATER_MS).stream
-    assert (again.state, leg_of(again).is_gating) == (S.RECORDING, True)
+    assert (again.state, leg_of(again).is_gating) == (S.PAUSED, False)
     assert kinds(silent, again) == []
     assert kinds(again, follow(again, [GATE_SET], LATER_MS).stream) == []
 

@@ -6,6 +6,8 @@ import { field, make, say, set } from "/console/dom.js";
 const SVG = "http://www.w3.org/2000/svg";
 const LOOKS = { recording: "go", paused: "wait", failed: "bad", stopped: "off", stopping: "off" };
 const ENDED = ["stopped", "failed"];
+// No event tells of what a stream goes through between two that people are told of.
+const AGAIN_MS = 3000;
 
 function since(start, end) {
   const seconds = Math.max(0, Math.floor((end - start) / 1000));
@@ -28,6 +30,7 @@ export function showCalls(main, session, over) {
   let frame = 0;
   let wait = 0;
   let renewing = false;
+  let look = 0;
 
   const lead = make("p", { class: "lead" }, "Loading the calls…");
   const list = make("ul", { class: "calls", "aria-label": "Live calls" });
@@ -194,7 +197,14 @@ export function showCalls(main, session, over) {
       bar.pause.hidden = stream.state !== "recording";
       bar.resume.hidden = stream.state !== "paused";
     }
+    clearTimeout(look);
+    if (found.some((stream) => !ENDED.includes(stream.state))) look = setTimeout(lookAgain, AGAIN_MS);
     tick();
+  }
+
+  function lookAgain() {
+    changed.add(chosen);
+    renew();
   }
 
   function makeBar(stream) {
@@ -290,6 +300,7 @@ export function showCalls(main, session, over) {
     clearInterval(clock);
     clearTimeout(wait);
     clearTimeout(again);
+    clearTimeout(look);
     cancelAnimationFrame(frame);
   };
 }
