@@ -24,9 +24,19 @@ XML = {"Content-Type": "application/xml"}
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def gateway() -> Iterator[Phone]:
+    """Give who answers where the default route leads to."""
+    with Phone("gateway", ("127.0.0.1", 0)) as phone:
+        yield phone
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, gateway: Phone) -> Iterator[Stage]:
     """Give a stack whose documents may come from loopback."""
-    with Stage(tmp_path_factory.mktemp("twiml"), settings=SETTINGS) as made:
+    route = {"gateway": f"sip:127.0.0.1:{gateway.wire.address[1]}"}
+    settings = {**SETTINGS, "routing": route}
+    with Stage(tmp_path_factory.mktemp("twiml"), settings=settings) as made:
+        gateway.proxy = ("127.0.0.1", made.stack.sip_port)
         yield made
 
 
@@ -115,6 +125,25 @@ def test_document_that_is_no_use_is_taken_from_elsewhere(
     assert (alert.request.url, alert.request.method) == (first.url, "POST")
 
 
+def test_document_that_does_not_come_in_the_time_of_its_fragment_is_taken_from_elsewhere(
+    stage: Stage, opened: ExitStack
+) -> None:
+    caller, callee = stage.pair()
+    is_over = Event()
+    opened.callback(is_over.set)
+
+    def never(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+        is_over.wait(60)
+
+    first = served(stage, opened, never)
+    second = served(stage, opened, say(200, document(RECORD, dial(callee)), XML))
+    caller.invite(number(stage, "--url", f"{first.url}#rt=300", "--fallback-url", second.url))
+    recorded(stage, caller, callee)
+    (alert,) = stage.alerts(caller)
+    assert alert.code == 11200
+    assert "300 ms" in alert.text
+
+
 def test_number_with_a_document_of_its_own_follows_that_in_the_end(
     stage: Stage, opened: ExitStack
 ) -> None:
@@ -127,15 +156,15 @@ def test_number_with_a_document_of_its_own_follows_that_in_the_end(
     assert [alert.code for alert in stage.alerts(caller)] == [11200]
 
 
-def test_call_without_any_document_goes_by_the_default_route(
-    stage: Stage, opened: ExitStack
+def test_call_without_any_document_goes_by_the_default_route_unrecorded(
+    stage: Stage, gateway: Phone
 ) -> None:
     caller, _ = stage.pair()
     caller.invite(number(stage, "--url", "http://169.254.169.254/latest"))
-    # Nobody is at the gateway of these tests.
-    refusal = caller.expect(404, 408, 480, 500, within_s=40)
-    caller.ack_refusal(refusal)
+    answer(caller, gateway)
     alerts = poll(lambda: stage.alerts(caller))
+    assert stage.streams(caller) == []
+    hang_up(caller, gateway)
     assert {alert.code for alert in alerts} == {11200}
     assert any("may not be reached" in alert.text for alert in alerts)
 

@@ -73,8 +73,13 @@ def listed(request: Request, account_sid: str) -> JSONResponse:
 
 @router.post(
     f"{PATH}.json",
+    status_code=400,
     **openapi.told(
-        "createCall", "Refused: calls are not originated here", None, form=openapi.ANY_FORM
+        "createCall",
+        "Refused: calls are not originated here",
+        None,
+        status=400,
+        form=openapi.ANY_FORM,
     ),
 )
 def create(request: Request, account_sid: str) -> JSONResponse:

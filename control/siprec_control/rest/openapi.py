@@ -276,7 +276,8 @@ def told(
             "description": "Not ready",
             "content": {"application/json": {"schema": NOT_READY}},
         }
-    responses[status] = shown
+    # One that always refuses has told how already.
+    responses.setdefault(status, shown)
     extra: dict[str, Any] = {}
     if form is not None:
         content = {"application/x-www-form-urlencoded": {"schema": form}}

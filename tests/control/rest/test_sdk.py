@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from urllib.parse import parse_qsl
 
 import pytest
+import requests
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.rest import Client
@@ -183,3 +185,35 @@ def test_alerts_are_listed_and_fetched(api: Api, client: Client) -> None:
     paged = [each.sid for each in client.monitor.v1.alerts.list(page_size=1, limit=3)]
     assert len(paged) == len(set(paged)) > 0
     assert client.monitor.v1.alerts.list(log_level="debug") == []
+    assert sid in {each.resource_sid for each in client.monitor.v1.alerts.list(log_level="error")}
+
+
+def test_alerts_are_shown_to_their_account_alone(api: Api, client: Client) -> None:
+    call = api.studio.call("unknown-connector")
+    sid = call.call().sid
+    call.hang_up()
+    (alert,) = [each for each in client.monitor.v1.alerts.list() if each.resource_sid == sid]
+    made = api.studio.stack.json("account", "add", "sees nothing")
+    url = f"{api.base}/v1/Alerts"
+    for path, status in ((url, 200), (f"{url}/{alert.sid}", 404)):
+        answer = requests.get(path, auth=(made["sid"], made["token"]), timeout=30)
+        assert answer.status_code == status
+        assert sid not in answer.text
+
+
+def test_alerts_are_filtered_by_when_they_were_made(api: Api, client: Client) -> None:
+    call = api.studio.call("unknown-connector")
+    sid = call.call().sid
+    call.hang_up()
+    alerts = client.monitor.v1.alerts
+    (alert,) = [each for each in alerts.list() if each.resource_sid == sid]
+    at = alert.date_created
+    assert at is not None
+    day = timedelta(days=1)
+
+    def sids(**filters: datetime) -> set[str | None]:
+        return {each.sid for each in alerts.list(**filters)}
+
+    assert alert.sid in sids(start_date=at - day, end_date=at + day)
+    assert alert.sid not in sids(start_date=at + day)
+    assert alert.sid not in sids(end_date=at - day)
