@@ -19,14 +19,12 @@ from siprec.vault import Vault
 from siprec_documents.library import MAX_BYTES, Found, Library, Wanted
 from siprec_kemi import ksr
 from siprec_kemi.loopback import open_receiver, open_sender
-from siprec_kemi.proxy.shares import Shares
+from siprec_kemi.proxy.shares import FETCHES, Shares
 from siprec_web.fetch import Fetcher
 from siprec_web.guard import Guard
 
 RECEIVE_BYTES = 8 * 1024 * 1024
 REQUEST_BYTES = 65_000
-# One account gets half of them: its slow server is not to hold up the calls of others.
-AT_ONCE = 512
 REDIS_S = 2.0
 BATCH = 64
 
@@ -93,8 +91,8 @@ class _Desk:
         self._bell, self._ring = socket.socketpair()
         for each in (receiver, self._bell, self._ring):
             each.setblocking(False)
-        self._shares = Shares(AT_ONCE)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="fetch")
+        self._shares = Shares(FETCHES)
+        self._threads = ThreadPoolExecutor(FETCHES, thread_name_prefix="fetch")
 
     def run(self) -> None:
         with selectors.DefaultSelector() as selector:

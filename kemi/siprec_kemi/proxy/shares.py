@@ -2,6 +2,10 @@
 
 from collections import Counter
 
+# Documents that are fetched at a time. One account gets half of them: its slow server is not to
+# hold up the calls of others.
+FETCHES = 512
+
 
 class Shares:
     """Of `places`, an account may take one as long as it has fewer than are free.
