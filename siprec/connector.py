@@ -42,6 +42,13 @@ class Keying(StrEnum):
     DTLS = "dtls"
 
 
+class RtpProfile(StrEnum):
+    """Whether the m-lines are of the profile with early RTCP feedback (RFC 4585, 5124)."""
+
+    AVP = "avp"
+    AVPF = "avpf"
+
+
 class TlsVersion(StrEnum):
     """The oldest TLS that is spoken with an SRS."""
 
@@ -119,6 +126,7 @@ class Connector:
     metadata_type: MetadataType = MetadataType.RS_METADATA_XML
     codecs: tuple[str, ...] = ()
     digits: Digits = Digits.STRIP
+    rtp_profile: RtpProfile = RtpProfile.AVP
     keying: Keying = Keying.SDES
     suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
     keys_in_clear: bool = False

@@ -13,6 +13,7 @@ from siprec.connector import (
     OnHold,
     OnSecureCall,
     ParametersIn,
+    RtpProfile,
     TlsVersion,
 )
 from siprec.connectors import check_connector
@@ -26,6 +27,7 @@ CHOICES: dict[str, tuple[type[StrEnum], str]] = {
     "metadata_type": (MetadataType, "media type of the metadata"),
     "tls_version": (TlsVersion, "the oldest TLS that is spoken"),
     "digits": (Digits, "whether DTMF reaches the recorder"),
+    "rtp_profile": (RtpProfile, "without early RTCP feedback, or with it"),
     "keying": (Keying, "how the keys of SRTP are agreed"),
     "on_secure_call": (OnSecureCall, "what becomes of an SRTP call that would be copied in clear"),
     "hold": (OnHold, "what the recorder gets of a party on hold"),

@@ -25,6 +25,10 @@ FORK_TAG_PREFIX = "fork-"
 AVP = "RTP/AVP"
 SAVP = "RTP/SAVP"
 DTLS = "UDP/TLS/RTP/SAVP"
+# The same with early RTCP feedback (RFC 4585, RFC 5124).
+AVPF = "RTP/AVPF"
+SAVPF = "RTP/SAVPF"
+DTLS_F = "UDP/TLS/RTP/SAVPF"
 
 _SUITES = (
     "AEAD_AES_256_GCM",
@@ -66,8 +70,9 @@ def subscribe_request(
     """Ask for a fork of these parties; read the reply with `parse_fork_offer`.
 
     `interface` names one of rtpengine's logical interfaces; an unknown name gets the default.
-    `profile` is `AVP`, `SAVP` or `DTLS`. With `SAVP` the fork has keys for `suites`, and for
-    all others that rtpengine knows, some worthless: offer none but `suites`. `transcode` names
+    `profile` is `AVP`, `SAVP`, `DTLS`, or one of them with feedback (`AVPF`, `SAVPF`, `DTLS_F`).
+    With `SAVP` the fork has keys for `suites`, and for all others that rtpengine knows, some
+    worthless: offer none but `suites`. `transcode` names
     the codecs (`PCMA`, `opus`) that take the place of the call's; a name that rtpengine does not
     know is left out without a word. `keep_digits` leaves telephone-event in.
     No packet flows before `subscribe_answer`.
@@ -236,14 +241,14 @@ def _text(value: Value) -> str:
 
 
 def _protection(profile: str, suites: Sequence[str]) -> Command:
-    if profile == AVP:
+    if profile in (AVP, AVPF):
         return {"DTLS": "off"}
-    if profile == SAVP:
+    if profile in (SAVP, SAVPF):
         _check_suites(suites)
         # Neither `only-…`, which 10.5 does not know, nor `no-…`: rtpengine would forget the
         # keys of a party that has such a suite, and both parties would go deaf.
         return {"DTLS": "off"}
-    if profile == DTLS:
+    if profile in (DTLS, DTLS_F):
         return {"DTLS-fingerprint": "sha-256", "SDES": ["off"]}
     raise ValueError(f"{profile!r} is not the profile of a fork")
 

@@ -92,7 +92,7 @@ def _verdict(index: int, offered: Media, media: Media | None) -> str:
         return "refused"
     if media.proto != offered.proto:
         # rtpengine would take RTP/AVP to an offer of RTP/SAVP, and send in the clear.
-        error = SdpError if offered.proto == Profile.AVP else SrtpError
+        error = SdpError if Profile(offered.proto).is_plain else SrtpError
         raise error(f"m-line {index + 1} is {media.proto}, {offered.proto} was offered")
     address = numeric_address(media.connection)
     if address is None:
@@ -143,9 +143,10 @@ def _protection_lines(
     index: int, session: Session, media: Media, offered: OfferedMedia, ours: Media
 ) -> list[str]:
     try:
-        if ours.proto == Profile.SAVP:
+        profile = Profile(ours.proto)
+        if profile.has_sdes:
             return [check_crypto(media, offered.crypto).line]
-        if ours.proto == Profile.DTLS:
+        if profile.has_dtls:
             return check_dtls(session, media, ours)
     except SrtpError as error:
         raise SrtpError(f"m-line {index + 1}: {error.why}") from error

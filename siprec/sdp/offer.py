@@ -107,7 +107,7 @@ def compose_offer(
     `wanted` is pairs of party tag and our label, and so is `video`: m-lines for the video of
     those parties that have some come last. `labels` is rtpengine's `a=label` value to party tag.
     `version` rises by one when, and only when, the SDP changes (RFC 3264 §8). With
-    SAVP keys of `suites` are offered, the preferred first, and no others. `keep_digits` leaves
+    SDES keys of `suites` are offered, the preferred first, and no others. `keep_digits` leaves
     telephone-event in.
 
     Raises:
@@ -212,7 +212,7 @@ def _check_fork(media: Media, profile: Profile) -> None:
 
 
 def _keys(media: Media, profile: Profile, suites: Sequence[str]) -> tuple[tuple[Crypto, ...], bool]:
-    return offered_crypto(media, suites) if profile is Profile.SAVP else ((), False)
+    return offered_crypto(media, suites) if profile.has_sdes else ((), False)
 
 
 def _offered(
@@ -254,7 +254,7 @@ def _formats(track: ForkMedia, keep_digits: bool) -> tuple[str, ...]:
 def _protection_lines(
     profile: Profile, session: Session, track: ForkMedia, keys: Sequence[Crypto]
 ) -> list[str]:
-    if profile is Profile.DTLS:
+    if profile.has_dtls:
         return offered_dtls(session, track.media)
     return [crypto.line for crypto in keys]
 

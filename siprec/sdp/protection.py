@@ -17,11 +17,34 @@ from siprec.sdp.session import Media, Session
 
 
 class Profile(StrEnum):
-    """What an m-line calls its protection."""
+    """What an m-line calls its protection, and whether there is early RTCP feedback (RFC 4585)."""
 
     AVP = "RTP/AVP"
+    AVPF = "RTP/AVPF"
     SAVP = "RTP/SAVP"
+    SAVPF = "RTP/SAVPF"
     DTLS = "UDP/TLS/RTP/SAVP"
+    DTLS_F = "UDP/TLS/RTP/SAVPF"
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it goes in the clear."""
+        return self in (Profile.AVP, Profile.AVPF)
+
+    @property
+    def has_sdes(self) -> bool:
+        """Tell whether the keys are in the SDP."""
+        return self in (Profile.SAVP, Profile.SAVPF)
+
+    @property
+    def has_dtls(self) -> bool:
+        """Tell whether there is a fingerprint in the SDP, and a handshake."""
+        return self in (Profile.DTLS, Profile.DTLS_F)
+
+    @property
+    def with_feedback(self) -> "Profile":
+        """Give the same with early RTCP feedback."""
+        return Profile(f"{self.removesuffix('F')}F")
 
 
 # Not among them: NULL, which hides nothing, and F8, which nobody uses.

@@ -10,7 +10,7 @@ from siprec_srs.sdp import MediaLine
 from siprec_srs.suites import Suite
 from siprec_srs.transport import Address
 
-DTLS_PROFILE = "UDP/TLS/RTP/SAVP"
+DTLS_PROFILES = ("UDP/TLS/RTP/SAVP", "UDP/TLS/RTP/SAVPF")
 _AGAIN_S = 0.1
 _OTHER_ROLE = {"active": "passive", "passive": "active"}
 
@@ -81,11 +81,15 @@ class _Side:
 class DtlsGuard:
     """Keys out of a handshake on the media sockets; the fingerprint comes with the offer."""
 
-    profile = DTLS_PROFILE
-
     def __init__(
-        self, policy: SrtpPolicy, note: Callable[[str], None], send_rtp: Send, send_rtcp: Send
+        self,
+        profile: str,
+        policy: SrtpPolicy,
+        note: Callable[[str], None],
+        send_rtp: Send,
+        send_rtcp: Send,
     ) -> None:
+        self.profile = profile
         self._policy = policy
         self._rtp = _Side(note, send_rtp)
         self._rtcp = _Side(note, send_rtcp)

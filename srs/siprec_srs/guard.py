@@ -4,15 +4,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from siprec_srs.behaviour import SrtpPolicy
-from siprec_srs.dtls_guard import DTLS_PROFILE, DtlsGuard, Send
+from siprec_srs.dtls_guard import DTLS_PROFILES, DtlsGuard, Send
 from siprec_srs.protection import Protection
 from siprec_srs.sdes import worthless_suites
-from siprec_srs.sdes_guard import SDES_PROFILE, SdesGuard
+from siprec_srs.sdes_guard import SDES_PROFILES, SdesGuard
 from siprec_srs.sdp import MediaLine
 from siprec_srs.transport import Address
 
 PLAIN_PROFILE = "RTP/AVP"
-PROFILES = (PLAIN_PROFILE, SDES_PROFILE, DTLS_PROFILE)
+PLAIN_PROFILES = (PLAIN_PROFILE, "RTP/AVPF")
+PROFILES = (*PLAIN_PROFILES, *SDES_PROFILES, *DTLS_PROFILES)
 
 
 class Guard(Protocol):
@@ -44,15 +45,15 @@ def new_guard(
     send_rtcp: Send,
 ) -> Guard | None:
     """Return what a transport protocol asks for; None for plain RTP."""
-    if profile == SDES_PROFILE:
-        return SdesGuard(policy)
-    if profile == DTLS_PROFILE:
-        return DtlsGuard(policy, note, send_rtp, send_rtcp)
+    if profile in SDES_PROFILES:
+        return SdesGuard(profile, policy)
+    if profile in DTLS_PROFILES:
+        return DtlsGuard(profile, policy, note, send_rtp, send_rtcp)
     return None
 
 
 def doubts(line: MediaLine) -> list[str]:
     """Return what an SRC should not have offered on a secured m-line."""
-    if line.proto == PLAIN_PROFILE:
+    if line.proto in PLAIN_PROFILES:
         return []
     return [f"label {line.label} offers {name}" for name in worthless_suites(line.all("crypto"))]

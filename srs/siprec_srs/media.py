@@ -221,6 +221,7 @@ class Media:
             track.receiver.codecs |= known
             track.receiver.answered |= {codec[0]}
         track.rtcp_to = line.rtcp
+        track.profile = line.proto
         return track
 
     def _open(self, line: MediaLine, codec: tuple[int, str], known: dict[int, str]) -> Track:
@@ -361,6 +362,7 @@ class Media:
             "kind": track.kind,
             "participant": participant,
             "codec": track.encoding,
+            "profile": track.profile,
             "port": track.port,
             "packets": got.packets,
             "bytes": got.payload_bytes,

@@ -7,15 +7,14 @@ from siprec_srs.sdp import MediaLine
 from siprec_srs.suites import SUITES
 from siprec_srs.transport import Address
 
-SDES_PROFILE = "RTP/SAVP"
+SDES_PROFILES = ("RTP/SAVP", "RTP/SAVPF")
 
 
 class SdesGuard:
     """Takes the first offered suite that we know, and answers with a key of our own."""
 
-    profile = SDES_PROFILE
-
-    def __init__(self, policy: SrtpPolicy) -> None:
+    def __init__(self, profile: str, policy: SrtpPolicy) -> None:
+        self.profile = profile
         self._policy = policy
         self._secret = b""
         self.rtp = self.rtcp = Protection()

@@ -43,6 +43,7 @@ class Track:
     rtcp: socket.socket
     rtcp_to: tuple[str, int]
     receiver: Receiver
+    profile: str = ""
     wav: WavWriter | None = None
     guard: Guard | None = None
     queue: list[Arrival] = field(default_factory=list)

@@ -18,6 +18,7 @@ from siprec.connector import (
     OnHold,
     OnSecureCall,
     ParametersIn,
+    RtpProfile,
     Srs,
     TlsVersion,
 )
@@ -84,6 +85,7 @@ def test_every_other_field_has_an_option(tmp_path: Path) -> None:
         "metadata_type": "application/rs-metadata",
         "codecs": "PCMA, opus",
         "digits": "keep",
+        "rtp_profile": "avpf",
         "keying": "dtls",
         "suites": "AEAD_AES_256_GCM",
         "early_media": "",
@@ -128,6 +130,7 @@ def test_every_other_field_has_an_option(tmp_path: Path) -> None:
         metadata_type=MetadataType.RS_METADATA,
         codecs=("PCMA", "opus"),
         digits=Digits.KEEP,
+        rtp_profile=RtpProfile.AVPF,
         keying=Keying.DTLS,
         suites=("AEAD_AES_256_GCM",),
         keys_in_clear=True,

@@ -13,7 +13,7 @@ from rtpengine_ng.messages import (
     subscribe_request,
 )
 from siprec import events as e
-from siprec.connector import Connector, Digits, Keying, Srs
+from siprec.connector import Connector, Digits, Keying, RtpProfile, Srs
 from siprec.model import StreamState
 from siprec.sdp import Profile
 from siprec.srs_uri import parse_srs_uri
@@ -40,20 +40,29 @@ POOL = Connector(
 
 
 @pytest.mark.parametrize(
-    ("uri", "keying", "profile", "suites"),
+    ("uri", "keying", "profile", "with_feedback", "suites"),
     [
-        ("sip:a", Keying.SDES, Profile.AVP, ()),
-        ("sips:a", Keying.SDES, Profile.AVP, ()),
-        ("sip:a;secure=true", Keying.SDES, Profile.SAVP, ("AEAD_AES_256_GCM",)),
-        ("sip:a;secure=true", Keying.DTLS, Profile.DTLS, ()),
-        ("sip:a", Keying.DTLS, Profile.AVP, ()),
+        ("sip:a", Keying.SDES, Profile.AVP, Profile.AVPF, ()),
+        ("sips:a", Keying.SDES, Profile.AVP, Profile.AVPF, ()),
+        (
+            "sip:a;secure=true",
+            Keying.SDES,
+            Profile.SAVP,
+            Profile.SAVPF,
+            ("AEAD_AES_256_GCM",),
+        ),
+        ("sip:a;secure=true", Keying.DTLS, Profile.DTLS, Profile.DTLS_F, ()),
+        ("sip:a", Keying.DTLS, Profile.AVP, Profile.AVPF, ()),
     ],
 )
 def test_media_is_protected_as_the_srs_and_the_connector_say(
-    uri: str, keying: Keying, profile: Profile, suites: tuple[str, ...]
+    uri: str, keying: Keying, profile: Profile, with_feedback: Profile, suites: tuple[str, ...]
 ) -> None:
-    media = media_of(replace(POOL, keying=keying), parse_srs_uri(uri), "dublin")
+    pool = replace(POOL, keying=keying)
+    media = media_of(pool, parse_srs_uri(uri), "dublin")
     assert (media.profile, media.suites, media.interface) == (profile, suites, "dublin")
+    pool = replace(pool, rtp_profile=RtpProfile.AVPF)
+    assert media_of(pool, parse_srs_uri(uri), "dublin") == replace(media, profile=with_feedback)
 
 
 def test_media_has_the_codecs_and_digits_of_the_connector() -> None:

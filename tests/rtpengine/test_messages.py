@@ -73,7 +73,8 @@ def test_subscribe_request_with_dtls_has_no_keys_in_the_sdp() -> None:
         ("RTP/SAVP", [], "no suite cannot protect"),
         ("RTP/SAVP", ["NULL_HMAC_SHA1_80"], "NULL_HMAC_SHA1_80 cannot protect"),
         ("RTP/SAVP", ["AEAD_AES_128_GCM", "F8_128_HMAC_SHA1_32"], "F8_128_HMAC_SHA1_32 cannot"),
-        ("RTP/SAVPF", ["AEAD_AES_128_GCM"], "'RTP/SAVPF' is not the profile of a fork"),
+        ("RTP/SAVPF", [], "no suite cannot protect"),
+        ("rtp/savp", ["AEAD_AES_128_GCM"], "'rtp/savp' is not the profile of a fork"),
     ],
 )
 def test_subscribe_request_with_unfit_protection_is_refused(

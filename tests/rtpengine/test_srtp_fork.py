@@ -128,9 +128,9 @@ def sdes_recorders(stack: ExitStack, offer: Offer, suite: str) -> list[RtpEndpoi
 def recorders_for(stack: ExitStack, offer: Offer, profile: Profile) -> list[RtpEndpoint]:
     """Open two recorders that suit the profile."""
     match profile:
-        case Profile.SAVP:
+        case Profile.SAVP | Profile.SAVPF:
             return sdes_recorders(stack, offer, CM_80)
-        case Profile.DTLS:
+        case Profile.DTLS | Profile.DTLS_F:
             return [
                 stack.enter_context(closing(DtlsEndpoint(f"recorder-{role}", role)))
                 for role in ("active", "passive")
@@ -171,6 +171,15 @@ def test_fork_with_dtls_carries_what_was_said(
     assert offer.sdp.count("a=setup:actpass") == offer.sdp.count("a=fingerprint:sha-256 ") == 2
     names = ("recorder-1", "recorder-2")
     record(call, offer, [stack.enter_context(closing(DtlsEndpoint(n, role))) for n in names])
+
+
+@pytest.mark.parametrize("profile", [p for p in Profile if p.endswith("F")])
+def test_fork_with_feedback_carries_what_was_said(
+    call: AnsweredCall, stack: ExitStack, profile: Profile
+) -> None:
+    offer = fork(call, profile)
+    assert [media.proto for media in parse(offer.sdp).media] == [profile, profile]
+    record(call, offer, recorders_for(stack, offer, profile))
 
 
 @pytest.mark.parametrize("profile", Profile)

@@ -169,7 +169,7 @@ CONNECTOR = object_of(
     **each_of("codecs suites", list_of(text())),
     **each_of(
         "delivery parameters header_prefix credential_header digest_user tls_ca tls_certificate"
-        " tls_version metadata_type digits keying on_secure_call hold metadata_by uri",
+        " tls_version metadata_type digits rtp_profile keying on_secure_call hold metadata_by uri",
         text(),
     ),
     **each_of("answer_s total_s options_s failures session_expires_s", _INTEGER),

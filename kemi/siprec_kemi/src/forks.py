@@ -18,7 +18,7 @@ from rtpengine_ng.messages import (
     unsubscribe,
 )
 from siprec import events as e
-from siprec.connector import Connector, Digits, Keying
+from siprec.connector import Connector, Digits, Keying, RtpProfile
 from siprec.errors import ForkError
 from siprec.model import Call, Leg, Stream, StreamState
 from siprec.sdp import Profile, compose_offer, gated_answer
@@ -55,9 +55,11 @@ def media_of(connector: Connector, srs: SrsUri, interface: str | None) -> Media:
     profile = Profile.AVP
     if srs.uses_srtp:
         profile = Profile.SAVP if connector.keying is Keying.SDES else Profile.DTLS
+    if connector.rtp_profile is RtpProfile.AVPF:
+        profile = profile.with_feedback
     return Media(
         profile=profile,
-        suites=connector.suites if profile is Profile.SAVP else (),
+        suites=connector.suites if profile.has_sdes else (),
         codecs=connector.codecs,
         keep_digits=connector.digits is Digits.KEEP,
         interface=interface,
