@@ -128,7 +128,7 @@ class Connector:
     digits: Digits = Digits.STRIP
     rtp_profile: RtpProfile = RtpProfile.AVP
     keying: Keying = Keying.SDES
-    suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80",)
+    suites: tuple[str, ...] = ("AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32")
     keys_in_clear: bool = False
     on_secure_call: OnSecureCall = OnSecureCall.ALERT
     answer_s: int = 10

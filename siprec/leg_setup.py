@@ -96,21 +96,15 @@ def _send_invite(leg: Leg, at: At) -> LegOutcome:
 def offer_to_srs(leg: Leg, event: e.ForkOffered, at: At) -> LegOutcome:
     """Invite the SRS to what rtpengine offers.
 
-    RFC 7866 §12.2: a stream encrypted anew has a key of its own. rtpengine copies the key of
-    the call when no other suite is allowed; that key never goes in the clear.
+    RFC 7866 §12.2: what is encrypted anew MUST have another key than the call. rtpengine copies
+    the key of the call when no other suite is allowed; the operator may want that, as for an
+    SRC that replicates packets, but such a key never goes in the clear.
     """
-    invited = _invite(replace(leg, offer=event.offer), at)
-    policy = at.plan.on_secure_call
-    if not event.offer.has_call_key:
-        return invited
+    is_allowed = at.plan.on_secure_call is OnSecureCall.ALLOW and target_of(leg).transport == "tls"
+    if is_allowed or not event.offer.has_call_key:
+        return _invite(replace(leg, offer=event.offer), at)
     text = f"the media to {leg.srs} would have the key of the call: allow a further suite, or DTLS"
-    is_in_clear = target_of(leg).transport != "tls"
-    if policy is OnSecureCall.ALLOW and not is_in_clear:
-        return invited
-    if policy is OnSecureCall.REFUSE or is_in_clear:
-        return wind_down(leg, at, bye=False, fault=Fault(NOT_SECURE, text))
-    alert = e.RaiseAlert(code=NOT_SECURE, text=text, level=AlertLevel.WARNING)
-    return LegOutcome(invited.leg, (*invited.commands, alert))
+    return wind_down(leg, at, bye=False, fault=Fault(NOT_SECURE, text))
 
 
 def retry_or_give_up_fork(leg: Leg, event: e.ForkRefused, at: At) -> LegOutcome:

@@ -99,6 +99,7 @@ def compose_offer(
     *,
     profile: Profile = Profile.AVP,
     suites: Sequence[str] = (),
+    of_srtp_call: bool = False,
     keep_digits: bool = False,
     video: Sequence[tuple[str, str]] = (),
 ) -> Offer:
@@ -107,8 +108,8 @@ def compose_offer(
     `wanted` is pairs of party tag and our label, and so is `video`: m-lines for the video of
     those parties that have some come last. `labels` is rtpengine's `a=label` value to party tag.
     `version` rises by one when, and only when, the SDP changes (RFC 3264 §8). With
-    SDES keys of `suites` are offered, the preferred first, and no others. `keep_digits` leaves
-    telephone-event in.
+    SDES keys of `suites` are offered, the preferred first, and no others; none of a call
+    `of_srtp_call` as long as there is another. `keep_digits` leaves telephone-event in.
 
     Raises:
         ForkError: the fork cannot feed it; `retryable` when a wanted party is missing. It has
@@ -129,7 +130,7 @@ def compose_offer(
     lines = session_lines(session_id, version, connection_of(chosen[0][1].media.connection))
     for label, track in chosen:
         _check_fork(track.media, profile)
-        keys, has_call_key = _keys(track.media, profile, suites)
+        keys, has_call_key = _keys(track.media, profile, suites, of_srtp_call)
         one = _offered(label, track, keys, keep_digits, has_call_key)
         offered.append(one)
         lines += _media_lines(track.media, one) + _protection_lines(profile, session, track, keys)
@@ -211,8 +212,12 @@ def _check_fork(media: Media, profile: Profile) -> None:
         raise ForkError(f"{media.connection!r} is not a numeric address")
 
 
-def _keys(media: Media, profile: Profile, suites: Sequence[str]) -> tuple[tuple[Crypto, ...], bool]:
-    return offered_crypto(media, suites) if profile.has_sdes else ((), False)
+def _keys(
+    media: Media, profile: Profile, suites: Sequence[str], of_srtp_call: bool
+) -> tuple[tuple[Crypto, ...], bool]:
+    if not profile.has_sdes:
+        return (), False
+    return offered_crypto(media, suites, of_srtp_call=of_srtp_call)
 
 
 def _offered(

@@ -120,17 +120,19 @@ def read_crypto(value: str) -> Crypto:
     return Crypto(tag=match[1], suite=suite, key=_key(suite, key[1]), mki=_mki(key[3] or ""))
 
 
-def offered_crypto(media: Media, suites: Sequence[str]) -> tuple[tuple[Crypto, ...], bool]:
+def offered_crypto(
+    media: Media, suites: Sequence[str], *, of_srtp_call: bool = False
+) -> tuple[tuple[Crypto, ...], bool]:
     """Choose what an m-line of a fork offers of these suites, in their order.
 
     The second value is True when these are keys of the call itself: rtpengine copies the keys
     of a party whose media is SRTP, ahead of its own. A copied key is only offered when there
-    is no other.
+    is no other. `of_srtp_call`: the party may be such a one.
 
     Raises:
         ForkError: none of the suites is there.
     """
-    copied, own = _copied_and_own(media)
+    copied, own = _copied_and_own(media, of_srtp_call)
     for source in (own, copied):
         chosen = tuple(source[suite] for suite in dict.fromkeys(suites) if suite in source)
         if chosen:
@@ -189,10 +191,12 @@ def check_dtls(session: Session, media: Media, offered: Media) -> list[str]:
     return [f"a=setup:{setup}", f"a=fingerprint:{_fingerprint(session, media)}"]
 
 
-def _copied_and_own(media: Media) -> tuple[dict[str, Crypto], dict[str, Crypto]]:
+def _copied_and_own(
+    media: Media, of_srtp_call: bool
+) -> tuple[dict[str, Crypto], dict[str, Crypto]]:
     # rtpengine's own come last, in the order of SUITES, numbered one by one. What does not go
-    # on like this is a copy, whose order and tags are those of the party. (A copy of the first
-    # of SUITES, with the tag 1, looks like its own.)
+    # on like this is a copy, whose order and tags are those of the party. A copy of the first
+    # of SUITES, with the tag 1, looks like its own: when there may be one, it is taken for it.
     order = list(SUITES)
     copied: dict[str, Crypto] = {}
     own: dict[str, Crypto] = {}
@@ -207,6 +211,8 @@ def _copied_and_own(media: Media) -> tuple[dict[str, Crypto], dict[str, Crypto]]
         else:
             copied[crypto.suite] = crypto
         after = crypto
+    if of_srtp_call and not copied and order[0] in own:
+        copied[order[0]] = own.pop(order[0])
     return copied, own
 
 

@@ -357,43 +357,41 @@ def test_secure_call_to_a_plain_recorder_follows_the_policy(secure_stage: Secure
 
 def test_secure_call_to_a_secure_recorder_is_sealed_anew(any_secure_stage: SecureStage) -> None:
     srs = any_secure_stage.secure_recorder()
-    several = f"{DEFAULT_SUITE},AES_CM_128_HMAC_SHA1_32"
     starts = [
         any_secure_stage.secure_connector(srs.secure_uri, options=options)
-        for options in (
-            ["--on-secure-call", "refuse", "--suites", several],
-            ["--on-secure-call", "refuse", "--keying", "dtls"],
-            ["--on-secure-call", "refuse", "--suites", "AEAD_AES_256_GCM"],
-        )
+        for options in ([], ["--keying", "dtls"], ["--suites", "AEAD_AES_256_GCM"])
     ]
     caller, callee = secure_call(any_secure_stage, *starts)
     sessions = recorded(any_secure_stage, caller, callee, srs, len(starts))
-    assert [protection(session)[0][0] for session in sessions] == [
-        "RTP/SAVP",
-        "UDP/TLS/RTP/SAVP",
-        "RTP/SAVP",
-    ]
+    # The suite of the call itself, the first by default, is left out.
+    kinds = [protection(session) for session in sessions]
+    assert (kinds[0], kinds[2]) == (
+        [("RTP/SAVP", "AES_CM_128_HMAC_SHA1_32")] * 2,
+        [("RTP/SAVP", "AEAD_AES_256_GCM")] * 2,
+    )
+    assert [profile for profile, _ in kinds[1]] == ["UDP/TLS/RTP/SAVP"] * 2
     assert told(any_secure_stage, caller) == []
 
 
-def test_secure_call_whose_own_key_a_recorder_would_get_follows_the_policy(
+def test_secure_call_gives_its_own_key_to_a_recorder_only_when_said_so(
     secure_stage: SecureStage,
 ) -> None:
     srs = secure_stage.secure_recorder()
-    default, refuse = (
-        secure_stage.secure_connector(srs.secure_uri, options=options)
-        for options in ([], ["--on-secure-call", "refuse"])
+    default, allow, refuse = (
+        secure_stage.secure_connector(srs.secure_uri, options=["--suites", DEFAULT_SUITE, *options])
+        for options in ([], ["--on-secure-call", "allow"], ["--on-secure-call", "refuse"])
     )
-    caller, callee = secure_call(secure_stage, default, refuse)
+    caller, callee = secure_call(secure_stage, default, allow, refuse)
     poll(lambda: len(secure_stage.alerts(caller)) == 2)
     assert told(secure_stage, caller) == [
-        (NOT_SECURE, AlertLevel.WARNING, name_of(default)),
+        (NOT_SECURE, AlertLevel.ERROR, name_of(default)),
         (NOT_SECURE, AlertLevel.ERROR, name_of(refuse)),
     ]
     poll(lambda: len(srs.sessions()) == 1)
     hang_up(caller, callee)
     secure_stage.wait_call_over(caller)
-    assert len(srs.sessions()) == 1
+    (session,) = srs.sessions()
+    assert session.summary["verified"]["transport"] == "TLS"
 
 
 def name_of(start: str) -> str:

@@ -77,7 +77,7 @@ def test_invite_waits_for_its_answer_but_not_longer_than_all_attempts_may_take()
     ("policy", "state", "level"),
     [
         (OnSecureCall.ALLOW, S.INVITING, None),
-        (OnSecureCall.ALERT, S.INVITING, AlertLevel.WARNING),
+        (OnSecureCall.ALERT, S.STOPPING, AlertLevel.ERROR),
         (OnSecureCall.REFUSE, S.STOPPING, AlertLevel.ERROR),
     ],
 )

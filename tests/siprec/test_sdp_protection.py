@@ -32,11 +32,19 @@ def _offer(
     profile: Profile = Profile.SAVP,
     suites: Sequence[str] = (CM_80,),
     head: Sequence[str] = (),
+    of_srtp_call: bool = False,
 ) -> Offer:
     """Compose the offer of one party; `lines` protect the fork's only m-line."""
     block = media("1", proto=profile, extra=lines)
     return compose_offer(
-        fork([*head, *block]), WANTED[:1], LABELS, 42, 1, profile=profile, suites=suites
+        fork([*head, *block]),
+        WANTED[:1],
+        LABELS,
+        42,
+        1,
+        profile=profile,
+        suites=suites,
+        of_srtp_call=of_srtp_call,
     )
 
 
@@ -99,6 +107,27 @@ def test_offer_prefers_keys_of_rtpengine_to_those_of_the_call(
     has_call_key: bool,
 ) -> None:
     offer = _offer(*(crypto(tag, suite) for tag, suite in lines), suites=suites)
+    assert list(offer.media[0].crypto) == offered
+    assert offer.media[0].has_call_key is has_call_key
+
+
+@pytest.mark.parametrize(
+    ("lines", "suites", "offered", "has_call_key"),
+    [
+        ([(1, GCM_256), (2, CM_80)], [GCM_256, CM_80], [("2", CM_80)], False),
+        ([(1, GCM_256), (2, CM_80)], [GCM_256], [("1", GCM_256)], True),
+        ([(1, CM_80), (2, GCM_256), (3, CM_32)], [GCM_256], [("2", GCM_256)], False),
+        ([(1, RARE), (2, CM_80)], [CM_80], [("2", CM_80)], False),
+    ],
+)
+def test_offer_of_a_secure_call_takes_no_key_that_may_be_of_the_call(
+    lines: list[tuple[int, str]],
+    suites: list[str],
+    offered: list[tuple[str, str]],
+    has_call_key: bool,
+) -> None:
+    protection = [crypto(tag, suite) for tag, suite in lines]
+    offer = _offer(*protection, suites=suites, of_srtp_call=True)
     assert list(offer.media[0].crypto) == offered
     assert offer.media[0].has_call_key is has_call_key
 

@@ -78,6 +78,7 @@ class _Asked:
     from_tags: tuple[str, ...] = ()
     sides: tuple[tuple[str, str], ...] = ()
     video: tuple[tuple[str, str], ...] = ()
+    of_srtp_call: bool = False
     heard: Callable[[LastHeard], None] | None = None
 
 
@@ -114,7 +115,15 @@ class Forks:
         if stream.picture.has_video:
             video = tuple((call.media_tag(s), s.video_label) for s in stream.order.track.sides)
         asked = _Asked(
-            "subscribe request", stream.sid, leg.number, tag, media, from_tags, sides, video
+            "subscribe request",
+            stream.sid,
+            leg.number,
+            tag,
+            media,
+            from_tags,
+            sides,
+            video,
+            call.is_srtp,
         )
         try:
             command = subscribe_request(
@@ -281,6 +290,7 @@ class Forks:
                 1,
                 profile=media.profile,
                 suites=media.suites,
+                of_srtp_call=asked.of_srtp_call,
                 keep_digits=media.keep_digits,
                 video=asked.video,
             )
