@@ -40,6 +40,7 @@ class World:
                 (uri, health.reachable, health.text)
             ),
             on_expiring=lambda _, uri, until_ms: self.expiring.append((uri, until_ms)),
+            on_list=lambda _: None,
             monotonic_s=lambda: self.now_s,
             now_ms=lambda: self.now_ms,
             spread=lambda: self.random(),

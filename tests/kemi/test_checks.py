@@ -8,14 +8,14 @@ import pytest
 
 from siprec.alerts import AlertLevel
 from siprec.connector import Connector, Srs
-from siprec.health import SrsHealth, key_in
+from siprec.health import DAY_MS, SrsHealth, key_in
 from siprec.inbox import SrsReplied
 from siprec.recorder import Recorder
 from siprec.settings import LimitSettings
 from siprec.sids import shard_of_call_id
 from siprec.tls_profile import tls_profile
 from siprec_kemi.clock import now_ms
-from siprec_kemi.src.checks import DAY_MS, NOT_SECURE, UNREACHABLE, Checks
+from siprec_kemi.src.checks import NOT_SECURE, UNREACHABLE, Checks
 from tests.kemi.reach_world import Ways, header_of, listen, port_of, shut
 from tests.kemi.strict_ksr import StrictKsr
 from tests.siprec.pem import NOW_MS as PEM_NOW_MS
@@ -113,6 +113,13 @@ def test_change_is_told_in_a_shard_of_the_srs(office: Office, reachable: bool, t
     assert (alert.code, alert.text, alert.level) == (UNREACHABLE, text, AlertLevel.WARNING)
     assert (alert.account_sid, alert.connector_name) == ("AC1", "Pool")
     assert alert.sid.startswith(f"NO{shard:02x}")
+
+
+def test_certificates_of_a_connector_that_end_soon_are_told_in_one_alert(office: Office) -> None:
+    office.checks.own_expiring(POOL, ["tls_ca: CN=a expires", "tls_certificate: CN=b expires"])
+    ((_, alert),) = office.recorder.take_changes().alerts
+    text = "certificates of the connector Pool: tls_ca: CN=a expires; tls_certificate: CN=b expires"
+    assert (alert.code, alert.level, alert.text) == (NOT_SECURE, AlertLevel.WARNING, text)
 
 
 @pytest.mark.parametrize(("left_ms", "days"), [(3 * DAY_MS + 60_000, 3), (-DAY_MS, 0)])

@@ -100,6 +100,7 @@ def test_answer_that_comes_while_asking_counts(store: Store) -> None:
         ask=lambda _connector, _uri, done: done(False, "no such host", None),
         on_change=lambda _, uri, health: world.changes.append((uri, False, health.text)),
         on_expiring=lambda *_: None,
+        on_list=lambda _: None,
         monotonic_s=lambda: world.now_s,
         now_ms=lambda: world.now_ms,
     )

@@ -243,6 +243,20 @@ def test_certificate_that_ends_soon_raises_a_warning(
     assert "expires in 19 days" in text
 
 
+def test_client_certificate_that_ends_soon_raises_a_warning(
+    secure_stage: SecureStage, tmp_path: Path
+) -> None:
+    ca = TrialCa(tmp_path / "ca", "--days", "20")
+    secure_stage.connect("sips:srs.example", options=[*ca.trust(), *ca.login()])
+
+    def warnings() -> list[str]:
+        alerts = secure_stage.stack.store.alerts(1000)
+        return [a.text for a in alerts if a.code == NOT_SECURE and "tls_certificate: " in a.text]
+
+    (text,) = poll(warnings)
+    assert "tls_ca: " in text
+
+
 # Logins
 
 

@@ -18,6 +18,7 @@ from siprec.connector import Connector, Srs
 from siprec.connectors import MAX_HEADERS, MAX_SRS
 from siprec.errors import ConnectorError
 from siprec.record import to_plain
+from siprec.tls_profile import expiring
 from siprec_control.commands.connector_view import SrsView, views
 from siprec_control.connector_fields import (
     CHOICES,
@@ -239,6 +240,7 @@ def _shower(desk: Desk) -> Callable[[Connector], dict[str, Any]]:
             **{f"has_{name}": bool(getattr(connector, name)) for name in SECRETS},
             "headers": [{"name": name, "value": value} for name, value in connector.headers],
             "srs": [_srs(view) for view in views(connector, healths, loads, at_ms)],
+            "warnings": list(expiring(connector, at_ms)),
             "uri": desk.path("Connectors", f"{connector.name}.json"),
         }
 

@@ -166,7 +166,7 @@ CONNECTOR = object_of(
     account_sid=sid_of("AC"),
     srs=list_of(_SRS),
     headers=list_of(object_of(name=text(), value=text())),
-    **each_of("codecs suites", list_of(text())),
+    **each_of("codecs suites warnings", list_of(text())),
     **each_of(
         "delivery parameters header_prefix credential_header digest_user tls_ca tls_certificate"
         " tls_version metadata_type digits rtp_profile keying on_secure_call hold metadata_by uri",

@@ -46,7 +46,6 @@ from siprec_kemi.src.deaths import Deaths
 from siprec_kemi.src.doors import Doors, Knock
 from siprec_kemi.src.endings import Endings
 from siprec_kemi.src.forks import Forks, media_of
-from siprec_kemi.src.health_watch import HealthWatch
 from siprec_kemi.src.inbox_reader import InboxReader
 from siprec_kemi.src.kin import Kin
 from siprec_kemi.src.leases import Leases
@@ -121,13 +120,7 @@ class Controller:
         self._audit = Audit(self._forks, self._recorder)
         self._deaths = Deaths(self._pools, self._recorder, self._forks)
         checks = Checks(self._probes, self._tls, self._recorder)
-        self._watch = HealthWatch(
-            self._store,
-            owns=lambda shard: self._leases.epoch(shard) is not None,
-            ask=checks.ask,
-            on_change=checks.changed,
-            on_expiring=checks.expiring,
-        )
+        self._watch = checks.watch(self._store, lambda shard: self._leases.epoch(shard) is not None)
         self._lessons = Lessons(self._pools, self._watch, self._connector_of)
         self._endings = Endings(self._store)
         self._kin = Kin(self._shards, self._recorder, settings.limits)

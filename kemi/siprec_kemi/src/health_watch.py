@@ -56,7 +56,8 @@ class HealthWatch:
     OPTIONS and calls `done(reachable, text, certificate_until_ms)` once, at once or later.
     `on_change(connector, srs_uri, health)` is called when an SRS began or ceased to answer, in
     the one controller that checks it; `on_expiring(connector, srs_uri, until_ms)` once a day
-    when its certificate ends soon. `spread` gives a random number from 0 to 1.
+    when its certificate ends soon. `on_list` gets all connectors as they are read. `spread` gives
+    a random number from 0 to 1.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class HealthWatch:
         ask: Ask,
         on_change: Callable[[Connector, str, SrsHealth], None],
         on_expiring: Callable[[Connector, str, int], None],
+        on_list: Callable[[Iterable[Connector]], None],
         monotonic_s: Callable[[], float] = clock.monotonic_s,
         now_ms: Callable[[], int] = clock.now_ms,
         spread: Callable[[], float] = random.random,
@@ -76,6 +78,7 @@ class HealthWatch:
         self._ask = ask
         self._on_change = on_change
         self._on_expiring = on_expiring
+        self._on_list = on_list
         self._monotonic_s = monotonic_s
         self._now_ms = now_ms
         self._spread = spread
@@ -120,6 +123,7 @@ class HealthWatch:
             took_s = self._monotonic_s() - now_s
             self._list_s = now_s + max(LIST_S, LIST_SHARE * took_s)
             self._watch(connectors, now_s)
+            self._on_list(connectors)
             self._complaint = ""
         except (StoreUnavailable, RecordError) as error:
             self._list_s = now_s + LIST_S

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 from twilio.rest import Client
@@ -9,6 +10,7 @@ from twilio.rest import Client
 from siprec.connector import Connector, Delivery, Digits, Srs
 from tests.control.rest.conftest import Api
 from tests.scenarios.polling import poll
+from tests.scenarios.trial_ca import TrialCa
 
 pytestmark = pytest.mark.daemon
 
@@ -152,6 +154,19 @@ def test_secret_of_a_connector_is_in_no_answer_and_in_no_log(api: Api, name: str
     assert forgotten.json()["has_credential_value"] is False
     assert [answer.url for answer in (*answers, forgotten) if SECRET in answer.text] == []
     assert SECRET not in api.studio.stack.log
+    api.ask("DELETE", url)
+
+
+def test_connector_whose_certificate_ends_soon_is_stored_with_a_warning(
+    api: Api, name: str, tmp_path: Path
+) -> None:
+    ca = Path(TrialCa(tmp_path / "ca", "--days", "20").file("ca.pem")).read_text()
+    form = {"Srs1.Uri": "sips:srs.example", "OptionsS": "0", "TlsCa": ca}
+    url = f"Connectors/{name}.json"
+    (warning,) = api.ask("POST", url, data=form).json()["warnings"]
+    assert warning.startswith("tls_ca: ")
+    assert " expires on " in warning
+    assert api.ask("GET", url).json()["warnings"] == [warning]
     api.ask("DELETE", url)
 
 
