@@ -1,7 +1,7 @@
 """What a connector must be before it is stored. docs/connectors.md explains every field."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from ipaddress import IPv6Address
 
 from siprec.connector import Connector, Digits, Keying, Srs
@@ -49,11 +49,13 @@ def check_connector(
     edges: Collection[str] = (),
     others: Iterable[Connector] = (),
     now_ms: int = 0,
+    addresses_of: Callable[[str], Collection[str]] = lambda host: (),
 ) -> Connector:
     """Refuse a connector that no stream could use; give it as it is to be stored.
 
     `edges` are the names of `[edges.NAME]`, `others` all stored connectors, of any account.
-    `now_ms` tells whether a certificate has expired. What is given back has its PEM normalised.
+    `now_ms` tells whether a certificate has expired. `addresses_of` gives the addresses of a host,
+    none when it cannot tell; it may wait. What is given back has its PEM normalised.
 
     Raises:
         ConnectorError: names the field (`srs[1].priority`); code 31942, 32110 (URI of an SRS),
@@ -68,7 +70,7 @@ def check_connector(
     _check_protection(connector, uris)
     _check_times(connector)
     connector = checked_tls(connector, now_ms)
-    _check_profile(connector, uris, others)
+    _check_profile(connector, uris, others, addresses_of)
     return connector
 
 
@@ -243,9 +245,14 @@ def _check_range(field: str, value: int, least: int, most: int, also: str = "") 
         raise _invalid(field, f"{value} must be {also}from {least} to {most}")
 
 
-def _check_profile(connector: Connector, uris: list[SrsUri], others: Iterable[Connector]) -> None:
+def _check_profile(
+    connector: Connector,
+    uris: list[SrsUri],
+    others: Iterable[Connector],
+    addresses_of: Callable[[str], Collection[str]],
+) -> None:
     """Refuse what could not be kept apart: an open TLS connection is used whatever the profile."""
-    mine = {_address(uri): f"srs[{i}].uri" for i, uri in enumerate(uris) if uri.transport == "tls"}
+    mine = [(f"srs[{i}].uri", uri) for i, uri in enumerate(uris) if uri.transport == "tls"]
     profile = tls_profile(connector).name
     for other in others if mine else ():
         is_self = (other.account_sid, other.name) == (connector.account_sid, connector.name)
@@ -253,9 +260,21 @@ def _check_profile(connector: Connector, uris: list[SrsUri], others: Iterable[Co
             continue
         for srs in other.srs:
             theirs = _parsed(srs.uri)
-            if theirs is None or theirs.transport != "tls" or _address(theirs) not in mine:
+            if theirs is None or theirs.transport != "tls":
                 continue
-            raise _invalid(mine[_address(theirs)], _shared(connector, other, theirs))
+            for field, uri in mine:
+                if _is_one_place(uri, theirs, addresses_of):
+                    raise _invalid(field, _shared(connector, other, theirs))
+
+
+def _is_one_place(
+    one: SrsUri, other: SrsUri, addresses_of: Callable[[str], Collection[str]]
+) -> bool:
+    (host, *way), (other_host, *other_way) = _address(one), _address(other)
+    if way != other_way:
+        return False
+    # Two names may be one address.
+    return host == other_host or bool({*addresses_of(host)} & {*addresses_of(other_host)})
 
 
 def _shared(connector: Connector, other: Connector, uri: SrsUri) -> str:

@@ -1,7 +1,9 @@
 """The fields of a connector that people set: one table for the command line and for programs."""
 
+from contextlib import suppress
 from dataclasses import fields
 from enum import StrEnum
+from functools import cache
 
 from siprec.connector import (
     Connector,
@@ -20,6 +22,9 @@ from siprec.connectors import check_connector
 from siprec.record import SECRET
 from siprec.settings import Settings
 from siprec.store import Store
+from siprec_web.lookup import addresses_of
+
+LOOKUP_S = 2.0
 
 CHOICES: dict[str, tuple[type[StrEnum], str]] = {
     "delivery": (Delivery, "one recorder after the other, or all at once"),
@@ -79,4 +84,12 @@ def checked(store: Store, settings: Settings, connector: Connector, now_ms: int)
         edges=[edge.name for edge in settings.edges],
         others=store.all_connectors(),
         now_ms=now_ms,
+        addresses_of=cache(_addresses_of),
     )
+
+
+def _addresses_of(host: str) -> frozenset[str]:
+    # A name that is not found now is no reason to refuse a connector.
+    with suppress(OSError, UnicodeError):
+        return frozenset(addresses_of(host, 0, LOOKUP_S))
+    return frozenset()

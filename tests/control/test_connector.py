@@ -165,6 +165,13 @@ def test_tls_address_of_another_connector_needs_its_profile(stack: Stack, capsys
     assert "the connector 'main' reaches h with another CA" in capsys.readouterr().err
 
 
+def test_tls_address_by_another_name_needs_the_profile_too(stack: Stack, capsys: Output) -> None:
+    assert stack.run("connector", "set", "main", "--srs", "sips:127.0.0.1") == 0
+    words = ("connector", "set", "other", "--srs", "sips:localhost", "--tls-version", "1.3")
+    assert stack.run(*words) == 1
+    assert "the connector 'main' reaches 127.0.0.1 with another CA" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

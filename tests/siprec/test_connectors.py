@@ -272,6 +272,29 @@ def test_check_connector_at_the_tls_address_of_another_wants_its_profile(
     assert check_connector(mine, edges=["dublin"], others=[same]) == mine
 
 
+def test_check_connector_at_another_name_of_a_tls_address_wants_its_profile() -> None:
+    names = {"a.example": ["192.0.2.1", "192.0.2.2"], "b.example": ["192.0.2.2"]}
+
+    def addresses_of(host: str) -> list[str]:
+        return names.get(host, [host])
+
+    mine = changed(PLAIN, srs=srs("sips:a.example"))
+    theirs = changed(PLAIN, name="Theirs", tls_version=TlsVersion.V1_3)
+    for host, is_refused in (
+        ("b.example", True),
+        ("192.0.2.2", True),
+        ("c.example", False),
+        ("b.example:5062", False),
+    ):
+        other = changed(theirs, srs=srs(f"sips:{host}"))
+        if is_refused:
+            field, code, why = why_not(mine, others=[other], addresses_of=addresses_of)
+            assert (field, code) == ("srs[0].uri", 31942)
+            assert f"'Theirs' reaches {host} with another CA" in why
+        else:
+            assert check_connector(mine, others=[other], addresses_of=addresses_of) == mine
+
+
 def test_check_connector_is_not_compared_with_what_it_replaces() -> None:
     before = changed(SECURE, tls_version=TlsVersion.V1_3)
     assert check_connector(SECURE, others=[before]) == SECURE
