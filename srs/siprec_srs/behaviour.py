@@ -14,7 +14,7 @@ class SrtpPolicy:
     """How secured m-lines are answered. `suites` are names, none is better than another.
 
     dtls_role: what we become when the SRC leaves it to us, `active` or `passive`.
-    The rest are ways to answer wrongly.
+    The rest are ways to answer wrongly, after the first `fair_answers` answers.
     """
 
     suites: tuple[str, ...] = (
@@ -29,6 +29,13 @@ class SrtpPolicy:
     unoffered_suite: bool = False
     unoffered_tag: bool = False
     no_crypto: bool = False
+    fair_answers: int = 0
+
+    def after(self, answers: int) -> "SrtpPolicy":
+        """Return what holds for the answer that follows so many."""
+        if answers >= self.fair_answers:
+            return self
+        return SrtpPolicy(suites=self.suites, dtls_role=self.dtls_role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

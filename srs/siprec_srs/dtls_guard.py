@@ -90,7 +90,7 @@ class DtlsGuard:
         send_rtcp: Send,
     ) -> None:
         self.profile = profile
-        self._policy = policy
+        self.policy = policy
         self._rtp = _Side(note, send_rtp)
         self._rtcp = _Side(note, send_rtcp)
         self.rtp = self._rtp.protection
@@ -102,7 +102,7 @@ class DtlsGuard:
         fingerprint = Fingerprint.parse(next(iter(line.any("fingerprint")), ""))
         setup = next(iter(line.any("setup")), "")
         # RFC 5763 §5: the answerer chooses when the offer is actpass.
-        role = self._policy.dtls_role if setup == "actpass" else _OTHER_ROLE.get(setup)
+        role = self.policy.dtls_role if setup == "actpass" else _OTHER_ROLE.get(setup)
         if fingerprint is None or role is None:
             return None
         if self._agreed is not None and self._agreed[1] == fingerprint and setup == "actpass":
@@ -112,8 +112,8 @@ class DtlsGuard:
         if agreed != self._agreed:
             self._agreed = agreed
             for side in (self._rtp, self._rtcp):
-                side.begin(self._policy, is_active=agreed[0], expected=fingerprint)
-        if self._policy.no_crypto:
+                side.begin(self.policy, is_active=agreed[0], expected=fingerprint)
+        if self.policy.no_crypto:
             return ()
         return f"setup:{role}", f"fingerprint:{Fingerprint.of(our_identity().certificate)}"
 

@@ -20,6 +20,7 @@ class Guard(Protocol):
     """What secures one m-line. `agree` first; it opens and seals what its sockets carry."""
 
     profile: str
+    policy: SrtpPolicy
     rtp: Protection
     rtcp: Protection
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from siprec_srs.behaviour import Behaviour
+from siprec_srs.behaviour import Behaviour, SrtpPolicy
 from siprec_srs.guard import PLAIN_PROFILE, PROFILES, Guard, doubts, new_guard
 from siprec_srs.offers import Wish, judge_answer
 from siprec_srs.ports import PortPairs
@@ -48,6 +48,7 @@ class Media:
         self._wish: Wish | None = None
         self._is_holding = behaviour.inactive
         self._ended: set[int] = set()
+        self._answers = 0
         self._epoch = time.time() - time.monotonic()
         self.tracks: list[Track] = []
         self.refused: list[str] = []
@@ -68,7 +69,9 @@ class Media:
             return None
         for index, line in enumerate(lines):
             self._turn(index, line.direction if line.port else "removed")
-        return self._write(self._misbehave(lines), is_agreed=True)
+        lines = self._misbehave(lines)
+        self._answers += 1
+        return self._write(lines, is_agreed=True)
 
     def _turn(self, index: int, direction: str) -> None:
         if index in self._by_index:
@@ -185,6 +188,8 @@ class Media:
         if track is not None:
             profile = track.guard.profile if track.guard is not None else PLAIN_PROFILE
             if profile == line.proto:
+                if track.guard is not None:
+                    track.guard.policy = self._srtp
                 return track.guard
 
         def send_rtp(data: bytes, to: Address) -> None:
@@ -193,15 +198,18 @@ class Media:
         def send_rtcp(data: bytes, to: Address) -> None:
             self._by_index[index].send_rtcp(data, to)
 
-        policy = self._behaviour.srtp
         return new_guard(
-            line.proto, policy, note=self._note, send_rtp=send_rtp, send_rtcp=send_rtcp
+            line.proto, self._srtp, note=self._note, send_rtp=send_rtp, send_rtcp=send_rtcp
         )
+
+    @property
+    def _srtp(self) -> SrtpPolicy:
+        return self._behaviour.srtp.after(self._answers)
 
     def _misbehave(self, lines: list[AnswerLine]) -> list[AnswerLine]:
         if self._behaviour.other_codec:
             lines = [replace(line, payload_type=18, encoding="G729") for line in lines]
-        if self._behaviour.srtp.answer_avp:
+        if self._srtp.answer_avp:
             lines = [replace(line, proto=PLAIN_PROFILE, security=()) for line in lines]
         if self._behaviour.fewer_mlines:
             lines = lines[:-1]

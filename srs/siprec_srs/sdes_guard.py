@@ -15,14 +15,14 @@ class SdesGuard:
 
     def __init__(self, profile: str, policy: SrtpPolicy) -> None:
         self.profile = profile
-        self._policy = policy
+        self.policy = policy
         self._secret = b""
         self.rtp = self.rtcp = Protection()
 
     def agree(self, line: MediaLine) -> tuple[str, ...] | None:
         """Choose from the offered a=crypto lines; our own key stays while the suite stays."""
         values = line.all("crypto")
-        chosen = choose_crypto(values, self._policy.suites)
+        chosen = choose_crypto(values, self.policy.suites)
         if chosen is None:
             return None
         if chosen.suite != self.rtp.suite:
@@ -31,7 +31,7 @@ class SdesGuard:
         return self._answer(values, chosen)
 
     def _answer(self, values: list[str], chosen: Crypto) -> tuple[str, ...]:
-        policy, offered = self._policy, offered_suites(values)
+        policy, offered = self.policy, offered_suites(values)
         tag, suite, secret = chosen.tag, chosen.suite, self._secret
         if policy.no_crypto:
             return ()

@@ -102,6 +102,8 @@ def _add_srtp(group: argparse._ArgumentGroup) -> None:
         ("no-crypto", "answer without a key or fingerprint"),
     ):
         group.add_argument(f"--{name}", action="store_true", help=text)
+    text = "of the faults above, the first N answers of a session have none"
+    group.add_argument("--fair-answers", type=int, default=0, metavar="N", help=text)
 
 
 def _srtp(args: argparse.Namespace) -> SrtpPolicy:
@@ -116,6 +118,7 @@ def _srtp(args: argparse.Namespace) -> SrtpPolicy:
         unoffered_suite=args.unoffered_suite,
         unoffered_tag=args.unoffered_tag,
         no_crypto=args.no_crypto,
+        fair_answers=args.fair_answers,
     )
 
 
