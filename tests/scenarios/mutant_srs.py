@@ -116,9 +116,13 @@ class MutantSrs:
         body = invite.body.encode(errors="surrogateescape")
         offer = sdp_of(invite.one("Content-Type"), body) or ""
         rng = Random(f"{self._seed} {invite.one(CASE_HEADER)}")
-        answered = Answered(offer, *damaged(rng, self._good(offer, rng)))
+        answered = Answered(offer, *self._written(invite, rng, self._good(offer, rng)))
         self.answers[invite.one("Call-ID")] = answered
         self._reply(invite, answered)
+
+    def _written(self, invite: Message, rng: Random, good: str) -> tuple[str, bytes]:
+        """Give type and body of the answer."""
+        return damaged(rng, good)
 
     def _reply(self, request: Message, answered: Answered | None = None) -> None:
         headers = copied(request, ("Via", "Record-Route", "From", "Call-ID", "CSeq"))
@@ -144,7 +148,7 @@ class MutantSrs:
     def _listen(self, profile: Profile, sink: socket.socket) -> None:
         for packet in _waiting(sink):
             self.packets[profile] += 1
-            if profile is not Profile.AVP:
+            if not profile.is_plain:
                 self.clear_packets += any(speech in packet for speech in _SPEECH)
 
 
@@ -160,7 +164,7 @@ def damaged(rng: Random, sdp: str) -> tuple[str, bytes]:
 
 
 def _protection(media: Media, rng: Random) -> list[str]:
-    if media.proto == Profile.DTLS:
+    if Profile(media.proto).has_dtls:
         return ["a=setup:active", f"a=fingerprint:sha-256 {_FINGERPRINT}"]
     lines = []
     for value in media.values("crypto")[:1]:

@@ -164,9 +164,9 @@ def test_answer_that_takes_protection_away_fails_and_nothing_is_sent_in_clear(
     for stream, srs in zip(streams, recorders, strict=True):
         session = any_secure_stage.wait_session(stream, srs)
         assert session.ended_by == "src-bye"
-        kinds = ("authenticated", "clear", "failed", "replayed", "clear_rtcp")
-        counts = [t.summary["srtp"][f"{kind}_packets"] for t in session.tracks for kind in kinds]
-        assert counts == [0] * 2 * len(kinds)
+        packets = ("authenticated", "clear", "failed", "replayed", "clear_rtcp")
+        counts = [t.summary["srtp"][f"{kind}_packets"] for t in session.tracks for kind in packets]
+        assert counts == [0] * 2 * len(packets)
         assert session.packets == 0
         alert = alerts[stream.sid]
         assert (alert.code, alert.level) == (BAD_PROTECTION, AlertLevel.ERROR)
