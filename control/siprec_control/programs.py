@@ -77,14 +77,13 @@ def kamailio_command(role: Role, runtime: Runtime, layout: Layout, run: Path) ->
     for name, value in kamailio_defines(role, runtime, layout).items():
         command += ["-A", _define(name, value)]
     command += ["-n", str(sip.workers)]
-    for listen in without_tls(sip.listen):
-        command += ["-l", kamailio_listen(listen, sip.advertise)]
+    sockets = [(listen, sip.advertise) for listen in without_tls(sip.listen)]
     for edge in settings.edges if role is Role.SRC else ():
-        for listen in without_tls(edge.listen):
-            command += ["-l", kamailio_listen(listen, edge.advertise)]
+        sockets += [(listen, edge.advertise) for listen in without_tls(edge.listen)]
     # Last: the sockets before it are tried first for what has no socket of its own.
     if inside := runtime.sip_inside if role is Role.PROXY else runtime.src_inside:
-        command += ["-l", f"udp:{inside}"]
+        sockets.append((f"udp:{inside}", None))
+    command += kamailio_listen(sockets)
     return [*command, "-Y", str(run), "-P", str(run / "kamailio.pid")]
 
 

@@ -1,6 +1,6 @@
 """The TLS proxies of a stack: which there are, and their command lines. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +69,17 @@ def shown_at(listen: str, advertise: str | None) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def kamailio_listen(listen: str, advertise: str | None) -> str:
-    """Write a socket for Kamailio's `-l`."""
-    return listen if advertise is None else f"{listen}/{shown_at(listen, advertise)}"
+def kamailio_listen(sockets: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Write sockets, and what each is shown as, for Kamailio's command line.
+
+    Kamailio 5.6 shows those without an advertised address at that of the last one before them
+    that has some: these are advertised as what they are.
+    """
+    options, is_known = [], False
+    for listen, advertise in sockets:
+        is_known = is_known or advertise is not None
+        options += ["-l", f"{listen}/{shown_at(listen, advertise)}" if is_known else listen]
+    return options
 
 
 def runtime_proxies(found: Sequence[Outside], insides: Sequence[str]) -> tuple[TlsProxy, ...]:
@@ -107,11 +115,10 @@ def tls_command(plan: TlsPlan, index: int, cfg: Path, run: Path, log_level: int)
     command += ["-n", "1", "-f", str(cfg), "-A", f"LOG_LEVEL={log_level}"]
     for name, value in _strings(plan, outside, config):
         command += ["-A", f'{name}="{value}"']
-    command += ["-l", f"udp:{plan.insides[index]}"]
     if not outside.is_for_calls:
         command += _source(outside.listen[0])
-    for item in outside.listen:
-        command += ["-l", kamailio_listen(item, outside.advertise)]
+    inside = (f"udp:{plan.insides[index]}", None)
+    command += kamailio_listen([inside, *((item, outside.advertise) for item in outside.listen)])
     return [*command, "-Y", str(run), "-P", str(run / "kamailio.pid")]
 
 

@@ -179,8 +179,9 @@ def test_edges_are_sockets_of_the_recording_client_alone() -> None:
         "udp:127.0.0.1:5070",
         "tcp:127.0.0.1:5070",
         "udp:127.0.0.3:5070/198.51.100.3:5070",
-        "tcp:127.0.0.4:5070",
-        "udp:127.0.0.1:9",
+        # Kamailio would show these two at 198.51.100.3.
+        "tcp:127.0.0.4:5070/127.0.0.4:5070",
+        "udp:127.0.0.1:9/127.0.0.1:9",
     ]
     command = kamailio_command(Role.PROXY, runtime, LAYOUT, Path("/run/proxy"))
     assert after("-l", command) == ["udp:127.0.0.1:5060", "tcp:127.0.0.1:5060", "udp:127.0.0.1:8"]

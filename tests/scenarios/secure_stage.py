@@ -16,6 +16,8 @@ from tests.scenarios.talk import Talk
 from tests.scenarios.trial_ca import TrialCa
 
 EDGES = {"a": "127.0.0.2", "b": "127.0.0.3"}
+# What the edge `nat` shows of itself: for signalling, for media.
+ADVERTISED = ("127.88.0.1", "127.88.0.2")
 
 
 class SecureStage(Stage):
@@ -40,6 +42,11 @@ class SecureStage(Stage):
         }
         for name, host in EDGES.items():
             settings[f"edges.{name}"] = self._edge(host)
+        settings["edges.nat"] = {
+            "listen": [f"tcp:127.0.0.4:{self.edge_port}"],
+            "advertise": ADVERTISED[0],
+            "media": f"127.0.0.4!{ADVERTISED[1]}",
+        }
         try:
             super().__init__(folder, settings=settings, tls=True)
         except BaseException:

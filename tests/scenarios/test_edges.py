@@ -81,7 +81,7 @@ def test_edge_that_is_unknown_is_refused_when_a_connector_is_set(
     uri = "sip:recorder@127.0.0.1:5060;edge=nowhere"
     refused = secure_stage.stack.cli("connector", "set", "Edge", "--srs", uri, code=None)
     assert refused.returncode == 1
-    assert "the edge nowhere is unknown (known: a, b)" in refused.stderr
+    assert "the edge nowhere is unknown (known: a, b, nat)" in refused.stderr
 
 
 def test_edge_that_is_gone_fails_the_stream_and_names_the_edge(secure_stage: SecureStage) -> None:
