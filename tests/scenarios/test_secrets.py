@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from redis import Redis
 
 from siprec.model import Stream
@@ -233,8 +234,42 @@ def commands(streams: list[Stream]) -> list[str]:
         "stream list",
         *(f"stream show {stream.sid}" for stream in streams),
         "alert list",
+        "callback list",
+        "edge list",
+        "account list",
+        "account show",
+        "key list",
         "secrets show",
     ]
+
+
+def answers(stack: Stack, streams: list[Stream]) -> str:
+    """Give all that the API shows of connectors, the call, its streams and its alerts."""
+    account = stack.json("account", "show", "--token")
+    base, call_sid = f"/2010-04-01/Accounts/{account['sid']}", call_sid_of(streams[0].sid)
+    paths = [
+        f"{base}/Connectors.json",
+        *(f"{base}/Connectors/{stream.order.connector_name}.json" for stream in streams),
+        f"{base}/Calls/{call_sid}.json",
+        f"{base}/Calls/{call_sid}/Siprec.json",
+        *(f"{base}/Calls/{call_sid}/Siprec/{stream.sid}.json" for stream in streams),
+        "/v1/Alerts",
+    ]
+    shown = []
+    for path in paths:
+        url = f"http://127.0.0.1:{stack.api_port}{path}"
+        answer = requests.get(url, auth=(account["sid"], account["token"]), timeout=30)
+        assert answer.status_code == 200, (path, answer.text)
+        shown.append(answer.text)
+    return "\n".join(shown)
+
+
+def pause_and_resume(stage: SecureStage, caller: Phone, stream: Stream) -> None:
+    """Let a stream wait a moment, which needs two re-INVITEs with its keys."""
+    stage.stack.cli("stream", "pause", stream.sid)
+    wait_states(stage, caller, "paused", "recording", "failed")
+    stage.stack.cli("stream", "resume", stream.sid)
+    wait_states(stage, caller, "recording", "recording", "failed")
 
 
 def test_secrets_stand_nowhere_in_clear(
@@ -248,6 +283,7 @@ def test_secrets_stand_nowhere_in_clear(
     with Talk(caller, callee) as talking:
         wait_states(stage, caller, "recording", "recording", "failed")
         guarded.good.wait_for(lambda found: [reinvited(session) for session in found] == [200] * 2)
+        pause_and_resume(stage, caller, stage.streams(caller)[-1])
         printed = rotate(watched)
         restart_src(stage.stack)
         talking.go_on()
@@ -265,6 +301,7 @@ def test_secrets_stand_nowhere_in_clear(
         "files": watched.files(),
         "logs": stage.stack.log,
         "commands": printed,
+        "API": answers(stage.stack, streams),
         "runtime.json": (stage.stack.state / "runtime.json").read_text(),
     }
     call = keys_in(caller.sdp(), callee.sdp(), *(message.body for message in messages))
